@@ -49,6 +49,28 @@ def rows(page: Any) -> Any:
     return page
 
 
+@pytest.mark.parametrize("width", ["phone", "desktop"])
+def test_a_reason_is_read_whole(opens: Any, width: str) -> None:
+    page = opens(width=width)
+    said = "Light and quiet, like most of the photo."
+
+    def reasoned(route: Any) -> None:
+        found = route.fetch().json()
+        for section in found["categories"]:
+            for product in section["products"]:
+                product["reason"] = {"text": said, "colours": [], "materials": [], "tone": "light"}
+        route.fulfill(json=found)
+
+    page.route("**/v1/complete", reasoned)
+    page.goto(page.url + "?sample=stripes")
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    cut = """all => all.map(each =>
+        [each.scrollWidth - each.clientWidth, each.scrollHeight - each.clientHeight, each.clientWidth])
+      .filter(([across, down]) => across > 1 || down > 1)"""
+    assert page.locator(".card .reason").first.inner_text() == said
+    assert page.locator(".card .reason").evaluate_all(cut) == []
+
+
 def test_a_desktop_shows_eight_products(page: Any) -> None:
     rows(page)
 

@@ -76,15 +76,15 @@ YELLOW_LAMP, BLUE_IN_ROOM = (
             LIGHT_ROOM,
             LIGHT_DESK,
             "light",
-            "Light, quiet colours, like most of the photo.",
-            "Helle, ruhige Farben wie im größten Teil des Fotos.",
+            "Light and quiet, like most of the photo.",
+            "Hell und ruhig wie der Großteil des Fotos.",
         ),
         (
             BLUE_IN_ROOM,
             YELLOW_LAMP,
             "strong",
             "Strong colours, like some in the photo.",
-            "Kräftige Farben, wie es auf dem Foto welche gibt.",
+            "Kräftige Farben wie manche auf dem Foto.",
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_tone_is_shared_only_beyond_doubt(scene: list[Swatch], product: dict[s
 
 def test_two_products_share_a_tone() -> None:
     reason = Reasons(record=LIGHT_DESK).of(record("1.00:80,0,3"))
-    assert reason and reason.text == "Light, quiet colours, like this product."
+    assert reason and reason.text == "Light and quiet, like this product."
     reason = Reasons(record=record("1.00:60,70,40")).of(YELLOW_LAMP)
     assert reason and reason.text == "Strong colours, like this product."
 
