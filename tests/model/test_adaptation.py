@@ -14,7 +14,7 @@ from perfectlook.errors import DatasetError, ModelError
 from perfectlook.features.set_features import set_features
 from perfectlook.features.store import FeatureArrays
 from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt, ignore_view
-from perfectlook.model.files import FILES, KNOWN, SCENES
+from perfectlook.model.files import CARD, FILES, KNOWN, SCENES
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.runtime import Model, open_model
 from perfectlook.training.baselines.registry import train_baseline_on_features
@@ -103,9 +103,20 @@ def test_an_adapted_model_knows_the_photos_that_it_was_adapted_to(
 ) -> None:
     adapt(trained, shop / "scenes", tmp_path / "m", workers=1)
     model = open_model(tmp_path / "m")
-    scenes = set_features(load_set(shop), "tiny", scene="full", workers=1).scenes
-    assert np.mean([model.is_far(scenes.batch([row])) for row in range(len(scenes))]) < 0.1
-    assert model.is_far(scenes.batch([0])._replace(global_vectors=scenes.batch([0]).global_vectors + 100))
+    features = set_features(load_set(shop), "tiny", scene="full", workers=1)
+    order = np.argsort([view.picture.name for view in features.scene_views])
+    scenes = features.scenes.batch(order)
+    assert np.mean([model.is_far(features.scenes.batch([row])) for row in range(len(order))]) < 0.1
+    # features as they are: aligned by themselves, these photos would seem nearer than others of their kind
+    known = KnownScenes.of(scenes.global_vectors, scenes.style_statistics)
+    assert known is not None
+    assert model.known_scenes is not None
+    card = (tmp_path / "m" / CARD).read_text("utf-8")
+    assert card.startswith(f"# m\n\nAdapted from `{open_model(trained).name}` to {len(order)} photos. ")
+    assert np.allclose(model.known_scenes.mean, known.mean, atol=1e-3)
+    assert model.known_scenes.limit == pytest.approx(known.limit, rel=1e-3)
+    one = features.scenes.batch([0])
+    assert model.is_far(one._replace(global_vectors=one.global_vectors + 100))
 
 
 def test_so_does_one_that_was_adapted_to_few(trained: Path, shop: Path, tmp_path: Path) -> None:

@@ -69,6 +69,20 @@ def test_a_server_under_load_follows_without_a_failed_request(own_store: Store, 
         assert own.service.recommender.model.identity == identity
 
 
+def test_a_server_that_follows_a_folder_returns_to_its_own_model(own_store: Store, tmp_path: Path):
+    other = random_model(own_store.source, tmp_path / "models" / "other", seed=7)
+    with (
+        running(own_store, tmp_path, follow_model=str(tmp_path / "models")) as own,
+        Catalogue.open(own_store.catalogue) as catalogue,
+    ):
+        catalogue.sync(own_store.source, other, stage=True, workers=1)
+        for back in (False, True):
+            identity = catalogue.switch(back=back).identity
+            assert own.photo(own_store.photos[0]).status_code == 200
+            assert own.client.get("/ready").status_code == 200
+            assert own.service.recommender.model.identity == identity
+
+
 def test_a_server_of_another_model_is_not_ready(own_store: Store, tmp_path: Path):
     other = random_model(own_store.source, tmp_path / "other", seed=7)
     with running(own_store, tmp_path) as own, Catalogue.open(own_store.catalogue) as catalogue:

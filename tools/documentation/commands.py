@@ -13,6 +13,7 @@ Every command with its flags, as `perfectlook COMMAND --help` prints them.
 | 0 | done; problems that were skipped are printed and counted |
 | 1 | failed, or something was skipped under `--strict` |
 | 2 | wrong use |
+| 3 | `catalogue check` found problems |
 | 130 | interrupted |
 
 MODEL is a folder, or the name of [a model that comes with the package](models.md). `FOLDER|URL` is a folder

@@ -24,6 +24,7 @@ from perfectlook.features.store import FeatureArrays, ViewKey, open_store
 from perfectlook.files import model_folder
 from perfectlook.images import SUFFIXES
 from perfectlook.model.files import (
+    CARD,
     CONFIG,
     RUNTIME_FILES,
     SCENES,
@@ -230,10 +231,10 @@ def adapt(
         whole=Moments.of(whole).shrunk_to(trained, len(whole)),
         parts=Moments.of(parts).shrunk_to(trained, len(whole)),
     )
-    aligned = statistics.align(whole.batch(slice(None)))
-    known = KnownScenes.of(aligned.global_vectors, aligned.style_statistics)
+    seen = whole.batch(slice(None))
+    known = KnownScenes.of(seen.global_vectors, seen.style_statistics)
     if known is None and (before_it := KnownScenes.open(folder)):  # too few photos to know them alone
-        known = before_it.passing(aligned)
+        known = before_it.passing(statistics.align(seen))
     written = _write(folder, record, out, statistics, known, n_pictures=len(whole))
     return Adaptation(written, len(whole), len(parts), problems)
 
@@ -255,6 +256,10 @@ def _write(
             shutil.copyfile(file, out / file.name)
     if known:
         write_model_file(out / KnownScenes.FILE, known.content())
+    if (out / CARD).exists():
+        about = f"Adapted from `{record.name}` to {n_pictures} photos. All below is of that model."
+        card = f"# {out.resolve().name}\n\n{about}\n\n{(out / CARD).read_text('utf-8')}"
+        write_model_file(out / CARD, card.encode())
     adapted = {"model": record.name, "identity": record.identity, "n_pictures": n_pictures}
     return _with_statistics(replace(record, name=out.resolve().name, adapted=adapted), statistics, out)
 

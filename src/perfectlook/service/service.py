@@ -216,9 +216,10 @@ class Service(Closable):
                 LOGGER.info("model", extra={"model": ready.model.name})
 
     def _opened(self, identity: str) -> Recommender | None:
-        """Open and warm up the model with an identity. Return None if it is not in the folder."""
-        root = Path(self.settings.follow_model or self.settings.model)
-        for folder in (model_folder(root), *sorted(each.parent for each in root.glob("*/config.json"))):
+        """Open and warm up the model with an identity. Return None if no folder of the settings has it."""
+        roots = [Path(each) for each in (self.settings.follow_model, self.settings.model) if each]
+        inner = [file.parent for root in roots for file in sorted(root.glob("*/config.json"))]
+        for folder in (*map(model_folder, roots), *inner):
             with suppress(ModelError):
                 if ModelRecord.read(folder).identity == identity:
                     return self._recommender(self.recommender.catalogue, Model.open(folder))
