@@ -76,6 +76,16 @@ UNRUN = {
     ),
     **dict.fromkeys(
         [
+            "docker build -t perfectlook .",
+            "docker run --rm -v /srv/look-data:/data --entrypoint perfectlook perfectlook catalogue sync https://shop.example/feed.xml --model /data/model --catalogue /data/catalogue",  # noqa: E501
+            "docker run -d --read-only --tmpfs /tmp -v /srv/look-data:/data -p 127.0.0.1:8000:8000 perfectlook",  # noqa: E501
+            "sudo install -d -o 1000 -g 1000 /srv/look-data",
+            "sudo cp -r my-model /srv/look-data/model",
+        ],
+        "needs Docker, and the right to write to /srv",
+    ),
+    **dict.fromkeys(
+        [
             "sudo python3 -m venv /opt/perfectlook",
             "sudo /opt/perfectlook/bin/pip install .",
             "sudo useradd --system --home-dir /var/lib/perfectlook --shell /usr/sbin/nologin perfectlook",
