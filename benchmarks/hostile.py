@@ -1,17 +1,21 @@
 """Attacks a server, while an honest client keeps asking.
 
-    python benchmarks/hostile.py [--seconds 10] [--only NAME ...] [--quick] [--json FILE]
+    python benchmarks/hostile.py [--seconds S] [--only NAME ...] [--quick] [--json FILE]
 
 Starts `perfectlook serve` on the showroom with default settings, two workers and keys, in a process of its
-own. Each attack runs for `--seconds` in another process, over several connections from 127.0.0.2 and up. It
-connects again when the server closes a connection. A client at 127.0.0.1 asks once a second with a photo, and
-another asks `/health` ten times a second. Linux only: other systems have one loopback address.
+own. Private addresses are allowed, for a slow host on this machine. Each attack runs in another process, over
+several connections from 127.0.0.2 and up. It connects again when the server closes a connection. By default,
+all attacks share two minutes. Clients at 127.0.0.1 ask once a second with a photo, with the address of a
+photo, and for `/ready`. Another asks `/health` ten times a second. Linux only: others have one loopback
+address.
 
 - `figures.crashes`: times that the server ended.
-- `figures.other_5xx`: answers with 5xx, except 503 with `Retry-After`, and 507.
+- `figures.other_5xx`: answers with 5xx, except 503 with `Retry-After`, 507, and 502, which blames the host
+  of a photo.
 - `figures.peak_mb`: most memory (sum of resident sets) of the server and its worker processes.
 - `figures.health_p99_ms`: p99 of the time of `/health` while attacked.
-- `figures.honest_share_ok`: share of honest requests that are answered with 200 within 3 s.
+- `figures.honest_share_ok`: share of honest requests that are answered with 200 within 3 s, all three kinds.
+- `figures.url_share_ok`, `figures.ready_share_ok`: the same of photos by address, and of `/ready`.
 - `figures.recovered_s`: seconds from the last attack until three honest requests in a row are answered.
 - `figures.by_attack`: statuses, and the same figures for the time of each attack.
 """
@@ -19,30 +23,31 @@ another asks `/health` ten times a second. Linux only: other systems have one lo
 import argparse
 import base64
 import http.client
-import io
 import json
 import os
 import random
 import socket
-import struct
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import quantiles
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 from PIL import Image
 
+from costly_pictures import costly_pictures, encoded
 from machine import add_json_option, add_quick_option, report
 from perfectlook.files import MODELS, SHOWROOM
 from started import port_of
@@ -51,17 +56,22 @@ HONEST = "127.0.0.1"
 _SPAWN = get_context("spawn")
 CONNECTIONS = 6
 SLOWEST = 3.0
-QUICK_SECONDS = 1.0
+QUICK_SECONDS, ALL_SECONDS = 1.0, 120.0
 JPEG = {"Content-Type": "image/jpeg"}
 JSON = {"Content-Type": "application/json"}
 
 
 class Target(NamedTuple):
-    """The server as attackers see it: its port, a key that may write, and a photo."""
+    """The server as attackers see it: its port, a key that may write, and a photo.
+
+    `host` is the port of the host of photos, and `folder` has the server's files, which some attacks touch.
+    """
 
     port: int
     key: str
     photo: bytes
+    host: int
+    folder: Path
 
 
 class Seen(NamedTuple):
@@ -69,10 +79,25 @@ class Seen(NamedTuple):
 
     statuses: Counter[str]
     honest: list[bool]
+    by_url: list[bool]
+    ready: list[bool]
     health: list[float]
     memory: list[float]
 
+    @classmethod
+    def nothing(cls) -> "Seen":
+        """Return what was seen so far: nothing."""
+        return cls(Counter(), [], [], [], [], [])
 
+    def add(self, other: "Seen") -> None:
+        """Add what was seen at another time."""
+        self.statuses.update(other.statuses)
+        for name in ("honest", "by_url", "ready", "health", "memory"):
+            getattr(self, name).extend(getattr(other, name))
+
+
+Request = tuple[str, str, bytes | None, dict[str, str]]
+"""The method, the path, the body and the headers of a request."""
 Attack = Callable[[Target, str, float, Counter[str]], None]
 """An attack from an address until a moment of `time.monotonic`. It counts the statuses of its answers."""
 
@@ -80,28 +105,27 @@ Attack = Callable[[Target, str, float, Counter[str]], None]
 def main() -> None:
     """Attack, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0, help="seconds of each attack (default 10)")
+    parser.add_argument(
+        "--seconds", type=float, help="seconds of each attack (default: 120 for all together)"
+    )
     parser.add_argument("--only", nargs="+", choices=ATTACKS, metavar="NAME", help="run only these attacks")
     add_quick_option(parser)
     add_json_option(parser)
     options = parser.parse_args()
-    seconds = QUICK_SECONDS if options.quick else options.seconds
+    seconds = options.seconds or (QUICK_SECONDS if options.quick else ALL_SECONDS / len(ATTACKS))
     by_attack: dict[str, object] = {}
-    everything = Seen(Counter(), [], [], [])
+    everything = Seen.nothing()
     crashes = 0
     with tempfile.TemporaryDirectory() as scratch, _server(Path(scratch)) as (target, process):
         _write(target)
         for name in options.only or ATTACKS:
-            seen = Seen(Counter(), [], [], [])
+            seen = Seen.nothing()
             attackers = _SPAWN.Pool(1)  # their work must not slow down the clients that measure
             with attackers, _watched(target, process, seen):
                 seen.statuses.update(attackers.apply(_attack, (name, target, seconds)))
             by_attack[name] = {"statuses": dict(seen.statuses), **_figures(seen)}
             print(f"{name}: {by_attack[name]}", flush=True)
-            everything.statuses.update(seen.statuses)
-            everything.honest.extend(seen.honest)
-            everything.health.extend(seen.health)
-            everything.memory.extend(seen.memory)
+            everything.add(seen)
             if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
                 crashes += 1
                 break
@@ -117,11 +141,17 @@ def _figures(seen: Seen) -> dict[str, object]:
         "other_5xx": wrong,
         "peak_mb": round(max(seen.memory, default=0)),
         "health_p99_ms": health and round(health, 1),
-        "honest_share_ok": round(sum(seen.honest) / len(seen.honest), 3) if seen.honest else None,
+        "honest_share_ok": _share([*seen.honest, *seen.by_url, *seen.ready]),
+        "url_share_ok": _share(seen.by_url),
+        "ready_share_ok": _share(seen.ready),
     }
 
 
-_FINE = ("503 with Retry-After", "507")
+def _share(answers: list[bool]) -> float | None:
+    return round(sum(answers) / len(answers), 3) if answers else None
+
+
+_FINE = ("502", "503 with Retry-After", "507")
 
 
 def _attack(name: str, target: Target, seconds: float) -> Counter[str]:
@@ -151,8 +181,16 @@ def _watched(target: Target, process: psutil.Process, seen: Seen) -> Iterator[No
             work()
             ended.wait(max(0.0, each - (time.monotonic() - began)))
 
+    by_url = json.dumps({"url": f"http://{HONEST}:{target.host}/photo.jpg", "k": 5}).encode()
+
     def ask() -> None:
         seen.honest.append(_honest(target))
+
+    def ask_by_url() -> None:
+        seen.by_url.append(_honest(target, ("POST", "/v1/complete", by_url, JSON)))
+
+    def ready() -> None:
+        seen.ready.append(_honest(target, ("GET", "/ready", None, {})))
 
     def health() -> None:
         began = time.monotonic()
@@ -165,7 +203,7 @@ def _watched(target: Target, process: psutil.Process, seen: Seen) -> Iterator[No
             tree = [process, *process.children(recursive=True)]
             seen.memory.append(sum(each.memory_info().rss for each in tree) / 2**20)
 
-    works = ((1.0, ask), (0.1, health), (0.1, memory))
+    works = ((1.0, ask), (1.0, ask_by_url), (1.0, ready), (0.1, health), (0.1, memory))
     threads = [threading.Thread(target=repeat, args=work) for work in works]
     for thread in threads:
         thread.start()
@@ -177,10 +215,12 @@ def _watched(target: Target, process: psutil.Process, seen: Seen) -> Iterator[No
             thread.join()
 
 
-def _honest(target: Target) -> bool:
+def _honest(target: Target, request: Request | None = None) -> bool:
+    """Whether an honest request, by default one with a photo, is answered with 200 in time."""
     began = time.monotonic()
+    method, path, body, headers = request or ("POST", "/v1/complete?k=5", target.photo, JPEG)
     try:
-        status = _send(target, HONEST, "POST", "/v1/complete?k=5", target.photo, JPEG, seconds=10)
+        status = _send(target, HONEST, method, path, body, headers, seconds=10)
     except (OSError, http.client.HTTPException):
         return False
     return status == "200" and time.monotonic() - began <= SLOWEST
@@ -222,7 +262,7 @@ def _send(
     return f"{answer.status}{after}"
 
 
-def _repeated(*requests: tuple[str, str, bytes | None, dict[str, str]]) -> Attack:
+def _repeated(*requests: Request) -> Attack:
     """Return the attack that sends the same requests again and again."""
 
     def attack(target: Target, address: str, until: float, statuses: Counter[str]) -> None:
@@ -242,14 +282,29 @@ def _repeated(*requests: tuple[str, str, bytes | None, dict[str, str]]) -> Attac
     return attack
 
 
-def _held(first: bytes, more: bytes, connections: int, pause: float = 0.0) -> Attack:
-    """Return the attack that keeps connections open, and sends more and more bytes over each."""
+def _crowd(attack: Attack, clients: int) -> Attack:
+    """Return the attack of several clients at each address."""
+
+    def together(*of: Any) -> None:
+        with ThreadPoolExecutor(clients) as pool:
+            for _ in range(clients):
+                pool.submit(attack, *of)
+
+    return together
+
+
+def _held(*kinds: tuple[bytes, bytes], connections: int, pause: float = 0.0) -> Attack:
+    """Return the attack that keeps connections open, and sends more and more bytes over each.
+
+    The connections have these kinds in turn: the first bytes and those that follow again and again.
+    """
 
     def attack(target: Target, address: str, until: float, statuses: Counter[str]) -> None:
         opened: list[socket.socket | None] = [None] * connections
         while time.monotonic() < until:
             for place, found in enumerate(opened):
                 each = found
+                first, more = kinds[place % len(kinds)]
                 try:
                     if each is None:
                         each = socket.create_connection((HONEST, target.port), 5, (address, 0))
@@ -269,6 +324,37 @@ def _held(first: bytes, more: bytes, connections: int, pause: float = 0.0) -> At
             each.close()
 
     return attack
+
+
+def _slow_urls(target: Target, *of: Any) -> None:
+    url = json.dumps({"url": f"http://{HONEST}:{target.host}/slow.jpg"}).encode()
+    _crowd(_repeated(("POST", "/v1/complete", url, JSON)), 20)(target, *of)
+
+
+def _lost_keys(target: Target, address: str, until: float, statuses: Counter[str]) -> None:
+    """Delete the file of keys again and again. No key works until it is back."""
+    file = target.folder / "keys"
+    kept = file.read_bytes()
+    while _is_first(address) and time.monotonic() < until:
+        file.unlink()
+        _repeated(_put("keys"))(target, address, min(until, time.monotonic() + 0.5), statuses)
+        file.write_bytes(kept)
+        time.sleep(0.2)
+
+
+def _replaced(target: Target, address: str, until: float, statuses: Counter[str]) -> None:
+    """Put a copy in the place of the database again and again, while others write."""
+    file = target.folder / "catalogue" / "catalogue.sqlite"
+    while time.monotonic() < until:
+        if _is_first(address):
+            with closing(sqlite3.connect(file)) as now, closing(sqlite3.connect(f"{file}.copy")) as copy:
+                now.backup(copy)
+            Path(f"{file}.copy").replace(file)
+        _repeated(_put(f"copy-{address}"))(target, address, min(until, time.monotonic() + 0.5), statuses)
+
+
+def _is_first(address: str) -> bool:
+    return address == "127.0.0.2"
 
 
 def _filters(target: Target, address: str, until: float, statuses: Counter[str]) -> None:
@@ -292,80 +378,20 @@ def _feedback(target: Target, address: str, until: float, statuses: Counter[str]
             statuses[_send(target, address, "GET", "/v1/stats", None, JSON)] += 1
 
 
-def _segment(marker: int, content: bytes) -> bytes:
-    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def _encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def _progressive(width: int, height: int, scans: int) -> bytes:
-    """A grey progressive JPEG whose scans after the first are empty: long runs of ends of blocks."""
-    blocks = -(-width // 8) * -(-height // 8)
-    head = b"\xff\xd8" + _segment(0xDB, b"\0" + b"\1" * 64)
-    head += _segment(0xC2, struct.pack(">BHHB", 8, height, width, 1) + b"\1\x11\0")
-    for table, symbol in ((0x00, 0x00), (0x10, 0xE0)):
-        head += _segment(0xC4, bytes([table, 1, *[0] * 15, symbol]))
-    first = _segment(0xDA, b"\1\1\0\0\0\0") + bytes(-(-blocks // 8))
-    bits = ("0" + "1" * 14) * -(-blocks // 32_767)
-    bits += "1" * (-len(bits) % 8)
-    runs = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
-    return head + first + (_segment(0xDA, b"\1\1\0\1\x3f\0") + runs) * scans + b"\xff\xd9"
-
-
-def _pictures() -> Iterator[bytes]:
-    """Pictures that cost a decoder far more than their bytes."""
-    red, large = Image.new("RGB", (64, 64), "red"), Image.new("P", (6_300, 6_300))
-    jpeg, png, gif = _encoded(red, "JPEG"), _encoded(red, "PNG"), _encoded(red.convert("P"), "GIF")
-    yield _progressive(6_300, 6_300, 1_000)
-    yield _progressive(6_300, 6_300, 15)
-    for marker, content in ((0xE1, b"Exif\0\0A"), (0xE2, b"ICC_PROFILE\0\1\1"), (0xFE, b""), (0xE5, b"")):
-        segment = _segment(marker, content)
-        yield jpeg[:2] + segment * (4_000_000 // len(segment)) + jpeg[2:]
-    profile = zlib.compress(bytes(999_999), 9)
-    for kind, content in (
-        (b"iCCP", b"a\0\0" + profile),
-        (b"tEXt", b"A\0"),
-        (b"IDAT", b""),
-        (b"zTXt", b"k\0\0" + profile),
-    ):
-        chunk = _chunk(kind, content)
-        yield png[:33] + chunk * (4_000_000 // len(chunk)) + png[33:]
-    yield gif[:781] + b"\x21\xfe" + b"\1A" * 1_000_000 + b"\0" + gif[781:]
-    yield _encoded(large, "GIF")
-    yield _encoded(large, "PNG")
-    yield _encoded(large, "TIFF", compression="tiff_lzw")
-    yield _encoded(Image.new("RGBA", (6_300, 6_300), (1, 2, 3, 0)), "PNG")
-    yield _encoded(Image.new("RGB", (6_300, 6_300)), "WEBP", method=0)
-    yield _encoded(Image.new("RGB", (6_300, 6_300)), "JPEG", quality=10, progressive=True)
-    lying = bytearray(_encoded(Image.new("RGB", (9_000, 9_000)), "AVIF", quality=1, speed=10))
-    at = -1
-    while (at := lying.find(b"ispe", at + 1)) >= 0:
-        lying[at + 8 : at + 16] = struct.pack(">II", 64, 64)
-    yield bytes(lying)
-
-
 def _put(id_: str, **more: object) -> tuple[str, str, bytes, dict[str, str]]:
-    picture = base64.b64encode(_encoded(Image.new("RGB", (64, 64), "red"), "PNG")).decode()
+    picture = base64.b64encode(encoded(Image.new("RGB", (64, 64), "red"), "PNG")).decode()
     body = {"category": "Furniture|Chairs", "title": "t", "picture_base64": picture, **more}
     return "PUT", f"/v1/products/{id_}", json.dumps(body).encode(), {**JSON, "Authorization": ""}
 
 
 def _write(target: Target) -> None:
     """Put the product whose full-size picture is made again for each request."""
-    large = base64.b64encode(_encoded(Image.new("P", (6_300, 6_300)), "GIF")).decode()
+    large = base64.b64encode(encoded(Image.new("P", (6_300, 6_300)), "GIF")).decode()
     method, path, body, headers = _put("large-gif", picture_base64=large)
     _send(target, HONEST, method, path, body, {**headers, "Authorization": f"Bearer {target.key}"}, 60)
 
 
-_pictures_once = cache(lambda: tuple(_pictures()))
+_pictures_once = cache(lambda: tuple(costly_pictures()))
 _making = threading.Lock()
 
 
@@ -377,6 +403,16 @@ def _send_pictures(target: Target, address: str, until: float, statuses: Counter
 
 
 _HEAD = b"POST /v1/complete HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+_FORM = _HEAD.replace(b"image/jpeg", b"multipart/form-data; boundary=B")
+_FORM += b"Content-Length: 20000000\r\n\r\n"
+_PART = b'--B\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n'
+_FORMS = (
+    (_FORM + _PART, b"a:b\r\n" * 12_000),
+    (_FORM, b"\r\n" * 32_000),
+    (_FORM + _PART + b"\r\n1\r\n--B--\r\n", b"x" * 65_536),
+    (_FORM + _PART + b"\r\n", b"\r\n--\r\n--A" * 8_000),
+)
+"""Forms of endless headers, of an endless preamble and epilogue, and of almost boundaries."""
 _UNKNOWN = ("{" + ",".join(f'"{number:x}":0' for number in range(1_500_000)) + "}").encode()
 _BOX = json.dumps({"sample": "room", "box": [0] * 1_300_000}).encode()
 _ADDRESSES = (
@@ -391,12 +427,16 @@ ATTACKS: dict[str, Attack] = {
     "pictures": _send_pictures,
     "full_size": _repeated(("GET", "/v1/products/large-gif/picture", None, {})),
     "urls": _repeated(*[("POST", "/v1/complete", each, JSON) for each in _URLS]),
+    "slow_urls": _slow_urls,
+    "ready": _crowd(_repeated(("GET", "/ready", None, {})), 50),
     "json_keys": _repeated(("POST", "/v1/complete", _UNKNOWN, JSON), ("POST", "/v1/complete", _BOX, JSON)),
     "filters": _filters,
-    "bodies": _held(_HEAD + b"Content-Length: 20000000\r\n\r\n", bytes(65_536), connections=16),
-    "chunks": _held(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nA\r\n" * 10_000, connections=4),
-    "connections": _held(b"GET /health HTTP/1.1\r\n", b"a", connections=200, pause=1.0),
-    "pipeline": _held(b"", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n" * 500, connections=1),
+    "bodies": _held((_HEAD + b"Content-Length: 20000000\r\n\r\n", bytes(65_536)), connections=16),
+    "late_bodies": _held((_HEAD + b"Content-Length: 100\r\n\r\n", b"a"), connections=400, pause=1.0),
+    "forms": _held(*_FORMS, connections=4),
+    "chunks": _held((_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nA\r\n" * 10_000), connections=4),
+    "connections": _held((b"GET /health HTTP/1.1\r\n", b"a"), connections=400, pause=1.0),
+    "pipeline": _held((b"", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n" * 500), connections=1),
     "feedback": _feedback,
     "puts": _repeated(
         _put("a%00b"),
@@ -406,9 +446,41 @@ ATTACKS: dict[str, Attack] = {
         _put("url", picture_base64=None, picture_url="file:///etc/passwd"),
         _put("svg", picture_base64=base64.b64encode(b"<svg/>").decode()),
     ),
+    "lost_keys": _lost_keys,
+    "replaced_database": _replaced,
     "saturation": lambda target, *of: _repeated(("POST", "/v1/complete", target.photo, JPEG))(target, *of),
 }
 """The attacks by name."""
+
+
+@contextmanager
+def _host(photo: bytes) -> Iterator[int]:
+    """Serve a photo, and one that takes forever. Yield the port."""
+
+    class Photos(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_slow = self.path == "/slow.jpg"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(photo)))
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(b"" if is_slow else photo)
+                while is_slow:
+                    time.sleep(1.0)
+                    self.wfile.write(b"a")
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    class Host(ThreadingHTTPServer):
+        request_queue_size = 128
+
+    host = Host((HONEST, 0), Photos)
+    threading.Thread(target=host.serve_forever, daemon=True).start()
+    try:
+        yield host.server_address[1]
+    finally:
+        host.shutdown()
 
 
 @contextmanager
@@ -434,16 +506,16 @@ def _server(scratch: Path) -> Iterator[tuple[Target, psutil.Process]]:
         "2",
         "--keys",
         str(scratch / "keys"),
+        "--allow-private",
     ]
     command += ["--samples", str(scratch / "samples")]
     log = scratch / "log"
     with log.open("w") as stream:
         process = subprocess.Popen(command, stderr=stream, env=environment)
     try:
-        yield (
-            Target(port_of(log, process), made.stderr.decode().split()[-1], photo),
-            psutil.Process(process.pid),
-        )
+        key = made.stderr.decode().split()[-1]
+        with _host(photo) as host:
+            yield Target(port_of(log, process), key, photo, host, scratch), psutil.Process(process.pid)
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -140,22 +140,6 @@ def test_only_a_server_reports_purchases(own_shop: Running, tmp_path: Path):
     assert len(rows) == 1
 
 
-def test_a_file_of_an_earlier_version_is_continued(tmp_path: Path):
-    with sqlite3.connect(tmp_path / "old.sqlite") as old:
-        old.executescript(
-            "CREATE TABLE feedback (request_id TEXT NOT NULL, product TEXT NOT NULL, category TEXT NOT NULL, "
-            "rank INTEGER NOT NULL, event TEXT NOT NULL, model TEXT NOT NULL, time REAL NOT NULL, "
-            "PRIMARY KEY (request_id, category, product, event)) WITHOUT ROWID;"
-            "INSERT INTO feedback VALUES ('request-1', 'p', 'A', 1, 'shown', 'm', 0);"
-            "CREATE TABLE by_rank (rank PRIMARY KEY, shown, clicked, kept, rejected) WITHOUT ROWID;"
-        )
-    old.close()
-    with FeedbackStore(tmp_path / "old.sqlite") as store:
-        store.add("request-2", "m", [FeedbackEvent(product="p", category="A", rank=1, event="added")])
-        (count,) = store.stats().by_category
-        assert (count.shown, count.added) == (1, 1)
-
-
 def test_a_server_starts_where_feedback_cannot_be_stored(own_store: Store, tmp_path: Path):
     (own_store.catalogue / "feedback.sqlite").mkdir()  # as on a read-only file system
     event = {"product": "a", "category": "b", "rank": 1, "event": "clicked"}

@@ -8,9 +8,13 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from pydantic import TypeAdapter
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
+import perfectlook.answers
+from perfectlook import server_answers
+from perfectlook.service.errors import _OPENAPI
 from serving import Running
 
 CALLS = {
@@ -33,6 +37,13 @@ CALLS = {
     ("/ready", "get"),
     ("/metrics", "get"),
 }
+
+
+def test_the_examples_are_answers():
+    for name, example in _OPENAPI["answers"].items():
+        answers = list[server_answers.Sample] if name == "list" else vars(perfectlook.answers).get(name)
+        kind = TypeAdapter(answers or getattr(server_answers, name))
+        assert kind.dump_python(kind.validate_python(example), mode="json") == example
 
 
 def test_every_call_and_every_answer_field_has_a_description_and_an_example(shop: Running):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Self, TypeAlias
 
 import numpy as np
-from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
+from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints, TypeAdapter, ValidationError
 
 from perfectlook.data.fingerprints import Fingerprint
 from perfectlook.errors import CatalogueError
@@ -152,6 +152,10 @@ saves reading the picture.
 """
 
 
+_Hash: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+_Pixels: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a catalogue stores about a product, in addition to its id and its vector.
@@ -172,11 +176,11 @@ class Record:
 
     title: str | None
     picture: str
-    width: int
-    height: int
-    picture_sha256: str
-    dhash: str
-    record_sha256: str
+    width: _Pixels
+    height: _Pixels
+    picture_sha256: _Hash
+    dhash: _Hash
+    record_sha256: _Hash
     fields: Mapping[str, str] = field(default_factory=dict)
     stamp: str = ""
     category: str = ""

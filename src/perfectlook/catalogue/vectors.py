@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import TypeAdapter
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record, record_hash
 from perfectlook.errors import CatalogueError
@@ -32,25 +32,8 @@ METADATA = b"perfectlook"
 ROWS = 512
 """How many products are read together."""
 
-
-_Hash: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-
-
-class _TypedRecord(BaseModel):
-    """A record in a file: who edited it could write any value."""
-
-    model_config = ConfigDict(strict=True)
-
-    title: str | None
-    picture: str
-    width: Annotated[int, Field(ge=1, lt=2**31)]
-    height: Annotated[int, Field(ge=1, lt=2**31)]
-    picture_sha256: _Hash
-    dhash: _Hash
-    record_sha256: _Hash
-    fields: dict[str, str]
-    stamp: str = ""
-    colours: str = ""
+_RECORDS = TypeAdapter(Record)
+"""It checks records strictly: who edited a file could write any value."""
 
 
 class VectorFile:
@@ -152,8 +135,8 @@ class VectorFile:
                     self.problems.append(Problem(self.name, "?", unusable, FeedProblem.UNUSABLE_ID))
                     continue
                 try:
-                    payload = _TypedRecord.model_validate_json(row["record"] or "").model_dump()
-                    record = self._cleaned(id_, Record.from_payload(id_, payload, row["category"]))
+                    read = _RECORDS.validate_json(row["record"] or "", strict=True)
+                    record = self._cleaned(id_, replace(read, category=row["category"]))
                 except ValueError as error:
                     raise _damaged(self.path, f"record of product '{id_}' that cannot be read") from error
                 if not self._may_show(record.picture):

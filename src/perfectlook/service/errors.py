@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
@@ -29,7 +30,6 @@ from perfectlook.errors import (
 )
 from perfectlook.server_answers import ErrorAnswer, ErrorDetail
 from perfectlook.service.decoding import SmallBoxError
-from perfectlook.service.examples import example_of
 from perfectlook.service.settings import reason_of
 
 LOGGER = logging.getLogger("perfectlook.service")
@@ -99,21 +99,8 @@ def error_answer(refusal: Refusal, state: RequestState, details: Any = None) -> 
     return answer
 
 
-_MEANINGS = {
-    400: "The request is wrong. `message` says how.",
-    401: "The API key is missing or wrong.",
-    403: "The API key does not have the scope for this call.",
-    404: "The requested item does not exist.",
-    408: "The request took too long to arrive.",
-    413: "The body has too many bytes, or the picture too many pixels.",
-    415: "The body is not a picture, or has a type that is not accepted.",
-    422: "An option is wrong. `details` says which.",
-    429: "Too many requests. `Retry-After` says how many seconds to wait.",
-    500: "The server failed.",
-    502: "A URL could not be fetched.",
-    503: "The server is busy, or the catalogue cannot be used. `Retry-After` says how many seconds to wait.",
-    507: "The disk is full, and nothing was stored.",
-}
+_OPENAPI = json.loads((Path(__file__).parent / "openapi.json").read_text(encoding="utf-8"))
+"""Examples of answers, by the names of their types, and what the statuses of failures mean."""
 
 
 def described(
@@ -131,11 +118,11 @@ def described(
     keyed = {401, 403} if 401 in failures else set()
     statuses = sorted({*failures, *keyed, 400, 408, 413, 429, 500, 503})
     responses: dict[int, dict[str, Any]] = {
-        each: {"model": ErrorAnswer, "description": _MEANINGS[each]} for each in statuses
+        each: {"model": ErrorAnswer, "description": _OPENAPI["failures"][str(each)]} for each in statuses
     }
     about = {"summary": summary, "response_model": answer, "status_code": status, "responses": responses}
     if not kinds:
-        shown = {"application/json": {"example": example_of(answer)}}
+        shown = {"application/json": {"example": _OPENAPI["answers"][answer.__name__]}}
         responses[status] = {"description": summary, "content": shown}
         return about
     content = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in kinds}
@@ -283,20 +270,23 @@ def _without(message: str, hidden: Mapping[str, str]) -> str:
     return re.sub(whole, lambda found: paths[found[1]], message)
 
 
+_MANY_PIXELS = "The picture has too many pixels. Scale it down, or raise the server's --max-megapixels."
+_TOO_LARGE = {
+    "megapixels": _MANY_PIXELS,
+    "over the limit": _MANY_PIXELS,
+    "to decode": "Decoding the picture takes too long. Scale it down, or raise the server's "
+    "--decode-seconds.",
+    "more memory": "The picture takes too much memory. Scale it down, or raise the server's --decode-memory.",
+}
+"""What errors of pictures say, and what is answered."""
+
+
 def _of_picture(error: PictureError) -> Refusal:
     if "not a picture of a known format" in str(error):  # the cause stayed in the worker
         return Refusal(415, "not_a_picture", "The picture has an unknown format. Send a JPEG, PNG or WebP.")
-    if "megapixels" in str(error) or "over the limit" in str(error):
-        message = "The picture has too many pixels. Scale it down, or raise the server's --max-megapixels."
-        return Refusal(413, "too_large", message)
-    if "to decode" in str(error):
-        message = (
-            "Decoding the picture takes too long. Scale it down, or raise the server's --decode-seconds."
-        )
-        return Refusal(413, "too_large", message)
-    if "more memory" in str(error):
-        message = "The picture takes too much memory. Scale it down, or raise the server's --decode-memory."
-        return Refusal(413, "too_large", message)
+    for part, reason in _TOO_LARGE.items():
+        if part in str(error):
+            return Refusal(413, "too_large", reason)
     if "empty" in str(error):
         return Refusal(400, "bad_picture", "The picture is empty. Send another one.")
     return Refusal(400, "bad_picture", "The picture is truncated or damaged. Send it again, or another one.")

@@ -1,7 +1,6 @@
 """An experiment: sessions are split between two arms, each with its model, catalogue, rules or options."""
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from perfectlook.errors import UsageError
+from perfectlook.files import read_toml
 from perfectlook.service.settings import reason_of
 
 if TYPE_CHECKING:
@@ -70,15 +70,11 @@ class Experiment(BaseModel):
             UsageError: the file cannot be read, or is no experiment.
         """
         try:
-            return cls.model_validate(tomllib.loads(Path(file).read_text(encoding="utf-8")))
-        except OSError as error:
-            raise UsageError(f"{file}: cannot be read ({error.strerror}). Check --experiment.") from error
+            return cls.model_validate(read_toml(file))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"])) or "the file"
             raise UsageError(f"{file}: {place}: {reason_of(first)}") from error
-        except ValueError as error:
-            raise UsageError(f"{file}: not valid TOML ({error}). Correct the file.") from error
 
     @property
     def labels(self) -> list[str]:

@@ -17,35 +17,26 @@ from perfectlook.server_answers import FeedbackCount, FeedbackStats
 from perfectlook.service.errors import LOGGER, Refusal
 
 EVENTS: tuple[Event, ...] = get_args(Event)
+_SUMS = ", ".join(f"{event} = {event} + (new.event = '{event}')" for event in EVENTS)
+_COLUMNS = ", ".join(f"{event} INTEGER NOT NULL DEFAULT 0" for event in EVENTS)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS feedback (
     request_id TEXT NOT NULL, product TEXT NOT NULL, category TEXT NOT NULL, rank INTEGER NOT NULL,
     event TEXT NOT NULL, model TEXT NOT NULL, time REAL NOT NULL,
-    arm TEXT NOT NULL DEFAULT '', session TEXT, value REAL, currency TEXT,
+    arm TEXT NOT NULL, session TEXT, value REAL, currency TEXT,
     PRIMARY KEY (request_id, category, product, event)
-) WITHOUT ROWID
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS arms (arm TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
 """
-ARMS = "CREATE TABLE IF NOT EXISTS arms (arm TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID"
-"""The order of the arms in the files of their experiments."""
-_LATER = ("arm TEXT NOT NULL DEFAULT ''", "session TEXT", "value REAL", "currency TEXT")
-"""The columns that files of earlier versions do not have."""
-_SUMS = ", ".join(f"{event} = {event} + (new.event = '{event}')" for event in EVENTS)
-_COLUMNS = ", ".join(f"{event} INTEGER NOT NULL DEFAULT 0" for event in EVENTS)
-_COUNTS = [
-    statement
+"""The tables of events, and of the order of the arms in the files of their experiments."""
+_COUNTS = "".join(
+    f"CREATE TABLE IF NOT EXISTS by_{kind} ({kind} PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID;"
+    f"CREATE TRIGGER IF NOT EXISTS count_by_{kind} AFTER INSERT ON feedback BEGIN "
+    f"INSERT OR IGNORE INTO by_{kind} ({kind}) VALUES (new.{kind}); "
+    f"UPDATE by_{kind} SET {_SUMS} WHERE {kind} = new.{kind}; END;"
     for kind in ("category", "rank")
-    for statement in (
-        f"DROP TRIGGER IF EXISTS count_by_{kind}",
-        f"DROP TABLE IF EXISTS by_{kind}",
-        f"CREATE TABLE by_{kind} ({kind} PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID",
-        f"INSERT INTO by_{kind} SELECT {kind}, "
-        f"{', '.join(f'sum(event = {event!r})' for event in EVENTS)} FROM feedback GROUP BY {kind}",
-        f"CREATE TRIGGER count_by_{kind} AFTER INSERT ON feedback BEGIN "
-        f"INSERT OR IGNORE INTO by_{kind} ({kind}) VALUES (new.{kind}); "
-        f"UPDATE by_{kind} SET {_SUMS} WHERE {kind} = new.{kind}; END",
-    )
-]
-"""The counts are kept up to date as events are written. A file of an earlier version gets them once."""
+)
+"""The counts are kept up to date as events are written."""
 MOST_COUNTS = 500
 """How many categories and how many ranks the statistics list."""
 DEFAULT_MAX = 256 * 2**20
@@ -148,21 +139,10 @@ class FeedbackStore(Closable):
                 opening.callback(connection.close)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
-                connection.execute(SCHEMA)
-                if self._arms:
-                    with connection:
-                        connection.execute(ARMS)
-                        rows = [(arm, place) for place, arm in enumerate(self._arms)]
-                        connection.executemany("INSERT OR REPLACE INTO arms VALUES (?, ?)", rows)
-                if not set(EVENTS) <= _columns(connection, "by_rank"):
-                    with connection:
-                        connection.execute("BEGIN IMMEDIATE")
-                        known = _columns(connection, "feedback")
-                        for column in _LATER:
-                            if column.split()[0] not in known:
-                                connection.execute(f"ALTER TABLE feedback ADD COLUMN {column}")
-                        for statement in _COUNTS:
-                            connection.execute(statement)
+                connection.executescript(SCHEMA + _COUNTS)
+                rows = [(arm, place) for place, arm in enumerate(self._arms)]
+                with connection:
+                    connection.executemany("INSERT OR REPLACE INTO arms VALUES (?, ?)", rows)
                 (page,) = connection.execute("PRAGMA page_size").fetchone()
                 connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page)}")
                 opening.pop_all()
@@ -185,10 +165,6 @@ class FeedbackStore(Closable):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
         self._connection = None
-
-
-def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
 def _counted(reader: sqlite3.Connection, column: Literal["category", "rank"]) -> list[FeedbackCount]:

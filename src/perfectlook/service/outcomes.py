@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perfectlook.errors import PerfectLookError, UsageError
-from perfectlook.service.feedback import ARMS, SCHEMA
+from perfectlook.service.feedback import SCHEMA
 
 RESAMPLES = 1_000
 FEWEST_SESSIONS, FEWEST_EVENTS = 100, 10
@@ -41,8 +41,7 @@ def outcomes(*files: Path) -> list[dict[str, Any]]:
         PerfectLookError: a file cannot be read.
     """
     with closing(sqlite3.connect(":memory:", uri=True, isolation_level=None)) as together:
-        together.execute(SCHEMA)
-        together.execute(ARMS)
+        together.executescript(SCHEMA)
         for file in files:
             _copy(file / "feedback.sqlite" if file.is_dir() else file, together)
         return _read(together)
@@ -55,8 +54,7 @@ def _copy(file: Path, together: sqlite3.Connection) -> None:
     try:
         together.execute("ATTACH ? AS one", [f"{file.absolute().as_uri()}?mode=ro"])
         together.execute("INSERT OR IGNORE INTO feedback SELECT * FROM one.feedback WHERE arm <> ''")
-        if together.execute("PRAGMA one.table_info(arms)").fetchall():
-            together.execute("INSERT OR IGNORE INTO arms SELECT * FROM one.arms")
+        together.execute("INSERT OR IGNORE INTO arms SELECT * FROM one.arms")
         together.execute("DETACH one")
     except sqlite3.Error as error:
         raise PerfectLookError(f"{file}: expected a file of feedback ({error}). Check the path.") from error

@@ -131,11 +131,6 @@ class Keys:
         self.problem = ""
         self._note(self._reread())
 
-    def owner(self, key: str) -> str | None:
-        """Return the name of a key, or None if the key is not in the file."""
-        found = self.find(key)
-        return found and found.name
-
     def find(self, key: str) -> Key | None:
         """Return the line of a key, or None if the key is not in the file now.
 

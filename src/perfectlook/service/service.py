@@ -45,6 +45,8 @@ from perfectlook.stores import Query
 Result = TypeVar("Result")
 
 FETCH_SECONDS = 10.0
+FETCHES = 64
+"""How many photos are fetched at the same time."""
 READY_SECONDS = 0.2
 """For how long all who ask get the same answer to whether the catalogue can be used."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)
@@ -85,7 +87,7 @@ class Service(Closable):
         self._next: Recommender | None = None
         self._settled: set[str] = set()  # collections that cannot become the staged one
         self._closing = threading.Event()
-        self._fetchers = Workers("fetcher", threads=64, places=0, share=0.25)
+        self._fetchers = Workers("fetcher", threads=FETCHES, places=0, share=0.25)
         self._ready: asyncio.Future[tuple[int, str]] | None = None
         self._ready_until = 0.0
         self.metrics = Metrics(lambda: self.workers.inside)
@@ -238,7 +240,8 @@ class Service(Closable):
     @property
     def _limits(self) -> FetchLimits:
         most, private = self.settings.max_upload, self.settings.allow_private
-        return FetchLimits(max_bytes=most, seconds=FETCH_SECONDS, tries=1, allow_private=private)
+        limits = FetchLimits(max_bytes=most, seconds=FETCH_SECONDS, tries=1, allow_private=private)
+        return replace(limits, connections=FETCHES)
 
     async def fetched(self, url: str, state: RequestState) -> bytes:
         """Return the content of a URL that a request names.
