@@ -94,6 +94,11 @@ UNRUN = {
             "sudo -u perfectlook PERFECTLOOK_CACHE=/var/lib/perfectlook/cache /opt/perfectlook/bin/perfectlook catalogue sync https://shop.example/feed.xml --model /srv/look/model --catalogue /srv/look/catalogue",  # noqa: E501
             "sudo systemctl enable --now perfectlook",
             "sudo journalctl -u perfectlook",
+            "docker build -t perfectlook .",
+            "sudo install -d -o 1000 -g 1000 /srv/look-data",
+            "sudo cp -r my-model /srv/look-data/model",
+            "docker run --rm -v /srv/look-data:/data --entrypoint perfectlook perfectlook catalogue sync https://shop.example/feed.xml --model /data/model --catalogue /data/catalogue",  # noqa: E501
+            "docker run -d --read-only --tmpfs /tmp -v /srv/look-data:/data -p 127.0.0.1:8000:8000 perfectlook",  # noqa: E501
         ],
         "changes the machine, as root",
     ),
