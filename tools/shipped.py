@@ -11,8 +11,11 @@ sets; `perfectlook data get` fetches those with an open address.
 import argparse
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from in_the_scene import far
 from perfectlook.data import load_set
@@ -20,8 +23,8 @@ from perfectlook.errors import DatasetError
 from perfectlook.evaluation.evaluate import evaluate
 from perfectlook.features.store import FeatureArrays
 from perfectlook.files import MODELS, data_folder, set_folder
-from perfectlook.model.adaptation import ignore_view
-from perfectlook.model.files import CARD
+from perfectlook.model.adaptation import SMALLEST, Moments, SceneStatistics, usable, write_statistics
+from perfectlook.model.files import CARD, CONFIG, ModelRecord
 from perfectlook.model.runtime import Model, features_for
 from perfectlook.progress import ProgressLine
 from perfectlook.training.train import train
@@ -76,6 +79,30 @@ def steady(name: str) -> None:
     rows = [row for row, scene in enumerate(features.scene_ids()) if scene in learned]
     whole = features.scenes
     ignore_view(MODELS / name, FeatureArrays(whole.global_vectors[rows], whole.style_statistics[rows]))
+
+
+def ignore_view(folder: Path, whole: FeatureArrays) -> ModelRecord:
+    """Make a model ignore how much of a scene a photo shows.
+
+    A model learns from parts of photos, and answers whole ones. The mean shift between the two is no style,
+    nor is the mean of all features. Both are taken out of the global vector and of the style statistics.
+
+    Args:
+        folder: the folder of a new model. Its identity changes, so do this before a catalogue is synced.
+        whole: features of the whole pictures of its training scenes.
+    """
+    record, statistics = ModelRecord.read(folder), SceneStatistics.read(folder)
+    trained, head = statistics.trained, whole.global_vectors.shape[1]
+    shift = (Moments.of(whole).mean - trained.mean) / usable(trained.deviation)
+    rows = []
+    for block in (slice(None, head), slice(head, None)):
+        axes = np.zeros((2, len(shift)), np.float32)
+        axes[0, block], axes[1, block] = 1.0, shift[block]
+        _, sizes, turned = np.linalg.svd(axes, full_matrices=False)
+        rows.append(turned[sizes > SMALLEST * sizes[0]])
+    ignored = np.concatenate(rows).astype(np.float32)
+    (folder / CONFIG).unlink()
+    return write_statistics(replace(record, ignores_view=True), replace(statistics, ignored=ignored), folder)
 
 
 def folder_of(name: str) -> Path:

@@ -49,10 +49,6 @@ def _round(value: Any, info: SerializationInfo) -> Any:
     return [round(each, digits) for each in value] if isinstance(value, list) else round(value, digits)
 
 
-def _blank(value: object) -> bool:
-    return value == ""
-
-
 def absent(value: object) -> bool:
     """Whether a field has no value, so that JSON leaves it out."""
     return value is None or value == {}
@@ -367,12 +363,10 @@ class DrawableAnswer(AnswerPart):
         Raises:
             UsageError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # type: ignore[import-untyped, unused-ignore]
-        except ImportError as error:
-            raise UsageError("to_frame() needs pandas. Install it with: pip install pandas") from error
-        return pd.DataFrame(
-            [{"category": category, **product.to_dict(None)} for category, product in self._rows()]
+        from perfectlook.evaluation.tables import data_frame
+
+        return data_frame(
+            {"category": category, **product.to_dict(None)} for category, product in self._rows()
         )
 
     def _rows(self) -> Iterator[tuple[str, RankedProduct]]:
@@ -507,7 +501,7 @@ class _Photo(AnswerPart):
 class Answer(_Asked, _Photo):
     """The products that go with a photo or a product, by category. Iterate over it to get the sections."""
 
-    photo: str = Field(default="", exclude_if=_blank)
+    photo: str = Field(default="", exclude_if=_empty)
     """The name of the photo: its path, if it has one. Empty for a product."""
     product: CatalogueProduct | None = Field(default=None, exclude_if=absent)
     """The product of the request; None for a photo."""

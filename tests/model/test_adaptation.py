@@ -13,11 +13,12 @@ from perfectlook.data import load_set
 from perfectlook.errors import DatasetError, ModelError
 from perfectlook.features.set_features import set_features
 from perfectlook.features.store import FeatureArrays
-from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt, ignore_view
+from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt
 from perfectlook.model.files import CARD, FILES, KNOWN, SCENES
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.runtime import Model, open_model
 from perfectlook.training.baselines.registry import train_baseline_on_features
+from shipped import ignore_view
 
 
 def arrays(rows: np.ndarray, head: int = 3) -> FeatureArrays:

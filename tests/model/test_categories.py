@@ -50,7 +50,6 @@ def test_probabilities_by_hand():
 def test_the_most_probable_categories_come_first():
     assert [name for name, _ in suggester().rank(batch([2, 0.5]))] == [SHOES, BAGS, HATS]
     assert [name for name, _ in suggester().rank(batch([0, 2]))] == [BAGS, HATS, SHOES]
-    assert [name for name, _ in suggester().popularity] == [SHOES, BAGS, HATS]
 
 
 def test_a_suggester_is_read_back_unchanged(tmp_path):

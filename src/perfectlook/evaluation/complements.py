@@ -21,6 +21,7 @@ from perfectlook.evaluation.protocol import (
     scenes_of_split,
 )
 from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.distances import unit_rows
 from perfectlook.model.runtime import Model
 from perfectlook.types import Float64Array, IntArray
 
@@ -105,7 +106,7 @@ def cosine(features: SetFeatures) -> Distances:
     vectors = np.concatenate(blocks, axis=1)
     for name in set(features.product_categories):
         vectors[categories == name] -= vectors[categories == name].mean(axis=0)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    vectors = unit_rows(vectors)
     return lambda product, rows: -(vectors[rows] @ vectors[product])
 
 

@@ -252,11 +252,6 @@ def figures_by_category(results: Sequence[PairResult]) -> dict[str, Figures]:
     return {name: each for name, each in found.items() if each is not None}
 
 
-def binary_accuracy(results: Sequence[PairResult]) -> float:
-    """The mean share over pairs; NaN without pairs."""
-    return float(np.mean([result.share for result in results])) if results else float("nan")
-
-
 def bootstrap_means(
     figures: Mapping[str, Float64Array], scenes: Sequence[str], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict[str, Float64Array]:

@@ -2,12 +2,12 @@
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from perfectlook.errors import MissingExtraError, PerfectLookError
+from perfectlook.errors import MissingExtraError, UsageError
 from perfectlook.evaluation.protocol import Interval
 
 Rows = Sequence[Sequence[str]]
@@ -42,21 +42,30 @@ class Tabulated:
         """The results as a pandas data frame; see `records`.
 
         Raises:
-            PerfectLookError: pandas is not installed.
+            UsageError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise PerfectLookError(
-                "to_frame() needs pandas. Install it with `pip install pandas`, or use to_dict() instead."
-            ) from error
-        return pd.DataFrame(self.records())
+        return data_frame(self.records())
 
     def __repr__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
         return "".join(html_table(*table) for table in self.tables())
+
+
+def data_frame(records: Iterable[dict[str, Any]]) -> Any:
+    """A pandas data frame with these rows.
+
+    Raises:
+        UsageError: pandas is not installed.
+    """
+    try:
+        import pandas as pd  # type: ignore[import-untyped, unused-ignore]
+    except ImportError as error:
+        raise UsageError(
+            "to_frame() needs pandas. Install it with `pip install pandas`, or use to_dict() instead."
+        ) from error
+    return pd.DataFrame(list(records))
 
 
 def html_table(caption: str, header: Sequence[str], rows: Rows) -> str:

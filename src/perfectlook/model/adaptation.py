@@ -132,14 +132,14 @@ class SceneStatistics:
         """Take the ignored directions out of the features of n aligned scenes."""
         if self.ignored is None:
             return batch
-        deviation = _usable(self.trained.deviation)
+        deviation = usable(self.trained.deviation)
         features = batch.features
         standardised = (features - self.trained.mean) / deviation
         features -= standardised @ self.ignored.T @ self.ignored * deviation
         return batch.with_features(features)
 
     def _aligned(self, features: Float32Array, moments: Moments) -> Float32Array:
-        scale = self.trained.deviation / _usable(moments.deviation)
+        scale = self.trained.deviation / usable(moments.deviation)
         return (features - moments.mean) * scale + self.trained.mean
 
 
@@ -261,10 +261,10 @@ def _write(
         card = f"# {out.resolve().name}\n\n{about}\n\n{(out / CARD).read_text('utf-8')}"
         write_model_file(out / CARD, card.encode())
     adapted = {"model": record.name, "identity": record.identity, "n_pictures": n_pictures}
-    return _with_statistics(replace(record, name=out.resolve().name, adapted=adapted), statistics, out)
+    return write_statistics(replace(record, name=out.resolve().name, adapted=adapted), statistics, out)
 
 
-def _with_statistics(record: ModelRecord, statistics: SceneStatistics, folder: Path) -> ModelRecord:
+def write_statistics(record: ModelRecord, statistics: SceneStatistics, folder: Path) -> ModelRecord:
     """Write statistics that inference reads, then the record with the identity that includes them."""
     write_model_file(folder / SCENES, statistics.content())
     identity = identity_of(folder, record.config, record.categories, (*RUNTIME_FILES, SCENES))
@@ -273,31 +273,7 @@ def _with_statistics(record: ModelRecord, statistics: SceneStatistics, folder: P
     return written
 
 
-def ignore_view(folder: Path, whole: FeatureArrays) -> ModelRecord:
-    """Make a model ignore how much of a scene a photo shows.
-
-    A model learns from parts of photos, and answers whole ones. The mean shift between the two is no style,
-    nor is the mean of all features. Both are taken out of the global vector and of the style statistics.
-
-    Args:
-        folder: the folder of a new model. Its identity changes, so do this before a catalogue is synced.
-        whole: features of the whole pictures of its training scenes.
-    """
-    record, statistics = ModelRecord.read(folder), SceneStatistics.read(folder)
-    trained, head = statistics.trained, whole.global_vectors.shape[1]
-    shift = (Moments.of(whole).mean - trained.mean) / _usable(trained.deviation)
-    rows = []
-    for block in (slice(None, head), slice(head, None)):
-        axes = np.zeros((2, len(shift)), np.float32)
-        axes[0, block], axes[1, block] = 1.0, shift[block]
-        _, sizes, turned = np.linalg.svd(axes, full_matrices=False)
-        rows.append(turned[sizes > SMALLEST * sizes[0]])
-    ignored = np.concatenate(rows).astype(np.float32)
-    (folder / CONFIG).unlink()
-    return _with_statistics(replace(record, ignores_view=True), replace(statistics, ignored=ignored), folder)
-
-
-def _usable(deviation: Float32Array) -> Float32Array:
+def usable(deviation: Float32Array) -> Float32Array:
     """Deviations that are large enough to divide by."""
     return deviation.clip(SMALLEST * float(deviation.mean()))
 

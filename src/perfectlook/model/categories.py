@@ -63,12 +63,9 @@ class CategorySuggester(ArrayFile):
 
     def rank(self, batch: FeatureBatch) -> list[tuple[str, float]]:
         """The categories with their probabilities for one scene (a batch of one), most probable first."""
-        return _ranked(self.categories, self.probabilities(batch)[0])
-
-    @property
-    def popularity(self) -> list[tuple[str, float]]:
-        """The categories with their shares of the training scenes, most frequent first."""
-        return _ranked(self.categories, sigmoid(np.asarray(self.prior, np.float64)))
+        probabilities = self.probabilities(batch)[0]
+        order = np.argsort(-probabilities, kind="stable")
+        return [(self.categories[place], float(probabilities[place])) for place in order]
 
 
 def scene_views(features: SetFeatures, indices: IntArray) -> tuple[IntArray, list[str]]:
@@ -92,8 +89,3 @@ def sigmoid(logits: Float64Array) -> Float64Array:
     """Convert log-odds to probabilities without overflow."""
     probabilities: Float64Array = 0.5 * (1 + np.tanh(0.5 * logits))
     return probabilities
-
-
-def _ranked(categories: tuple[str, ...], probabilities: Float64Array) -> list[tuple[str, float]]:
-    order = np.argsort(-probabilities, kind="stable")
-    return [(categories[place], float(probabilities[place])) for place in order]

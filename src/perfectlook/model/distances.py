@@ -6,9 +6,13 @@ Source: Kang et al. 2019; `docs/explanation/method.md` derives the query point.
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from perfectlook.types import Float64Array, IntArray
+import numpy as np
+
+from perfectlook.types import Float32Array, Float64Array, IntArray
+
+Rows = TypeVar("Rows", Float32Array, Float64Array)
 
 
 def namespace_of(array: Any) -> ModuleType:
@@ -55,6 +59,13 @@ def squared_l2(a: Array, b: Array) -> Array:
 def l2(a: Array, b: Array) -> Array:
     """Euclidean distance over the last axis of two arrays that broadcast."""
     return _root(squared_l2(a, b))
+
+
+def unit_rows(rows: Rows) -> Rows:
+    """Rows [..., d] divided by their lengths; rows of zeros stay."""
+    lengths: Any = np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+    found: Rows = rows / lengths
+    return found
 
 
 def distance(a: Array, b: Array, norm: Norm) -> Array:

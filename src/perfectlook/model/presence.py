@@ -17,6 +17,7 @@ import numpy as np
 
 from perfectlook.backbones import FeatureBatch
 from perfectlook.model.categories import sigmoid
+from perfectlook.model.distances import unit_rows
 from perfectlook.model.files import PRESENCE, ArrayFile
 from perfectlook.types import (
     REGION_COLUMNS,
@@ -198,7 +199,7 @@ class Presence(ArrayFile):
         read = np.argsort(-sight.windows[:, place], kind="stable")[:WINDOWS_READ]
         odds = sight.windows[read, place] - np.logaddexp.reduce(sight.windows[:, place])
         looks = all_windows().shares[read] @ sight.cells - self.centres[place]
-        cosines = _unit(looks @ self.projection) @ _unit(vectors - self.middles[place]).T
+        cosines = unit_rows(looks @ self.projection) @ unit_rows(vectors - self.middles[place]).T
         fits = odds[:, None] + SHARPNESS * cosines.astype(np.float64)
         shares = np.logaddexp.reduce(fits, axis=0)
         shares -= np.logaddexp.reduce(shares)
@@ -218,8 +219,3 @@ def mean_log_odds(windows: Float64Array) -> Float64Array:
 
 def _capped(sight: Sight, place: int) -> float:
     return min(float(sight.evidence[place]), MOST_EVIDENCE)
-
-
-def _unit(rows: Float32Array) -> Float32Array:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)

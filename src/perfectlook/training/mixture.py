@@ -23,7 +23,7 @@ import torch
 from perfectlook.errors import TrainingError
 from perfectlook.evaluation.protocol import Interval, paired_difference, training_indices
 from perfectlook.model.config import less_centres
-from perfectlook.model.distances import DistanceFunction
+from perfectlook.model.distances import DistanceFunction, unit_rows
 from perfectlook.model.mixture import Mixture, Term
 from perfectlook.model.networks import Standardise
 from perfectlook.progress import ProgressOf, counted, no_progress
@@ -84,7 +84,7 @@ class _Part:
         self.centred = less_centres(*data.products()).numpy()[:, self.columns]
         self.product_moments = self._moments(self.centred)
         rows = self._standardised(self.centred, self.product_moments)
-        rows = rows if learns else _unit(rows)
+        rows = rows if learns else unit_rows(rows)
         directions, deviations = principal_components(rows.astype(np.float64), COMPONENTS)
         self.directions, self.deviations = directions.astype(np.float32), deviations.astype(np.float32)
         self.products: Float32Array = rows @ self.directions.T
@@ -92,7 +92,7 @@ class _Part:
     def scene_inputs(self, rows: IntArray, measured: IntArray) -> Float32Array:
         """Standardised features of some scenes, by the statistics of the measured scenes."""
         found = self._standardised(self._scenes(rows), self.scene_moments(measured))
-        return found if self.learns else _unit(found)
+        return found if self.learns else unit_rows(found)
 
     def scene_moments(self, measured: IntArray) -> tuple[Float32Array, Float32Array]:
         """Mean and scale of the features of the measured scenes."""
@@ -496,9 +496,3 @@ def _root(covariance: Any) -> tuple[Any, Any]:
     kept = values > 1e-10 * values[-1]
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
     return vectors * roots @ vectors.T, vectors / roots @ vectors.T
-
-
-def _unit(rows: Float32Array) -> Float32Array:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    found: Float32Array = rows / np.maximum(lengths, 1e-12)
-    return found

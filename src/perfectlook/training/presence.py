@@ -19,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from perfectlook.backbones import FeatureBatch
 from perfectlook.data.scenes import fold_of, scene_rectangle
 from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.distances import unit_rows
 from perfectlook.model.files import write_model_file
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.presence import Presence, all_windows, mean_log_odds
@@ -294,8 +295,7 @@ def _fit(views: Views, space: _Space, vectors: Float32Array, kept: BoolArray) ->
         centres[place] = (seen[own == place] if (own == place).any() else seen).mean(axis=0)
         if (mine := views.places == place).any():
             middles[place] = vectors[mine].mean(axis=0)
-    inputs, targets = seen - centres[own], vectors[products] - middles[own]
-    targets = targets / np.maximum(np.linalg.norm(targets, axis=1, keepdims=True), 1e-12)
+    inputs, targets = seen - centres[own], unit_rows(vectors[products] - middles[own])
     gram = inputs.T @ inputs + RIDGE * len(inputs) * np.eye(inputs.shape[1])
     return Presence(
         views.categories,

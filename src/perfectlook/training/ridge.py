@@ -14,6 +14,7 @@ from torch import Tensor
 from perfectlook.data.scenes import fold_of
 from perfectlook.evaluation.protocol import training_indices
 from perfectlook.model.config import less_centres, pooled
+from perfectlook.model.distances import unit_rows
 from perfectlook.model.networks import Compatibility, Encoder, Standardise
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
@@ -222,8 +223,8 @@ def _choose(
         ]
         targets = products @ ridges[0].product.T  # the same for every penalty
         for place, count in enumerate(counts):  # components are regressed separately: fewer are a prefix
-            vectors = _unit(targets[:, :count])
-            matches = (held.matches(_unit(points[:, :count]), vectors) for points in predicted)
+            vectors = unit_rows(targets[:, :count])
+            matches = (held.matches(unit_rows(points[:, :count]), vectors) for points in predicted)
             correct[:, place] += [sum(shares_of(found)) for found in matches]
     best, narrowest = np.unravel_index(np.argmax(correct), correct.shape)
     (penalty, share), count = tried[best], counts[narrowest]
@@ -276,11 +277,6 @@ def _set_linear(encoder: Encoder, weights: Float64Array, bias: Float64Array | No
     if bias is not None:
         encoder.linear.bias.copy_(torch.from_numpy(bias))
     encoder.start_at_linear_path()
-
-
-def _unit(vectors: Float64Array) -> Float64Array:
-    lengths: Float64Array = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(lengths, 1e-12)
 
 
 def _root_mean_square(vectors: Float64Array) -> float:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Collection, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from perfectlook.evaluation.protocol import (
     training_indices,
 )
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.distances import DistanceFunction, attention_weights, hybrid, query_point
+from perfectlook.model.distances import DistanceFunction, Rows, attention_weights, hybrid, query_point
 from perfectlook.model.files import readable, write_model_file
 from perfectlook.model.networks import Compatibility
 from perfectlook.training.config import TrainingConfig
@@ -35,7 +35,6 @@ from perfectlook.training.data import TrainingData, batches
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
 SCENES_AT_ONCE, PRODUCTS_AT_ONCE = 64, 1024
-Rows = TypeVar("Rows", Float32Array, Float64Array)
 
 
 @dataclass(frozen=True, slots=True)
