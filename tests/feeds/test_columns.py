@@ -182,3 +182,18 @@ def test_a_numbered_column_can_be_the_picture(tmp_path: Path) -> None:
     feed = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache"), fields={"image_link": "image_2"})
     (product,) = feed.products()
     assert (product.picture.name, product.fields["additional_image_link"]) == ("2.jpg", "1.jpg")
+
+
+def test_fields_of_further_pictures_can_be_named_and_need_no_space_between_files(tmp_path: Path) -> None:
+    row = '1,Sofas,"a,b.jpg","rooms/1.jpg,rooms/2.PNG;3.webp"'
+    (tmp_path / "feed.csv").write_text(f"id,category,image_link,Extra photos\n{row}", encoding="utf-8")
+    (tmp_path / "a,b.jpg").write_bytes(b"")
+    fields = {"additional_image_link": "Extra photos"}
+    feed = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache"), fields=fields)
+    (product,) = feed.products()
+    assert product.picture.name == "a,b.jpg"
+    assert [path.name for path in feed.linked(product, "additional_image_link")] == [
+        "1.jpg",
+        "2.PNG",
+        "3.webp",
+    ]

@@ -103,9 +103,10 @@ class Columns:
 
     def __init__(self, named: Mapping[str, str]) -> None:
         """Take the column names by field. UsageError for an unknown field."""
+        known = (*FIELDS, *LISTED_IMAGES[:2])
         for field in named:
-            if field not in FIELDS:
-                raise UsageError(f"--field {field}=...: unknown field. Choose one of: {', '.join(FIELDS)}.")
+            if field not in known:
+                raise UsageError(f"--field {field}=...: unknown field. Choose one of: {', '.join(known)}.")
         self._given = dict(named)
         self._named = {field: column_name(column) for field, column in named.items()}
         self._aliases = {field: names for field, names in _ALIASES.items() if field not in named}

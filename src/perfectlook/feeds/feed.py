@@ -480,6 +480,9 @@ def _pictures(text: str) -> list[str]:
     text = text.replace("\0", "")
     if (found := listed(text)) is not None:
         return [word for each in found if (word := _word(each).strip())] or [""]
+    files = [part.strip() for part in _BETWEEN_FILES.split(text) if part.strip()]
+    if "://" not in text and len(files) > 1 and all(map(_has_suffix, files)):
+        return files
     parts = [part.strip() for part in _BETWEEN_PICTURES.split(text) if part.strip()]
     if all(part[:8].lower().startswith(("http://", "https://")) or _has_suffix(part) for part in parts):
         return parts or [""]
@@ -497,6 +500,7 @@ _SIMPLE_PATH = re.compile(r"(?!/)[ -$&-9;-\[\]-~]*")
 _SINGLE_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+=@~-]*")
 """Such a path without any separator of pictures."""
 _BETWEEN_PICTURES = re.compile(r"\s*[,;|]\s+|(?:\s+|\s*[,;|])(?=https?://)|\s*[|\n\r]\s*")
+_BETWEEN_FILES = re.compile(r"[,;|\n\r]")
 _NUMBERED = re.compile(r"0*([0-9]+)(?:\.0)?(?:\s+-\s+(.*))?")
 
 
