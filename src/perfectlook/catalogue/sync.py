@@ -303,10 +303,11 @@ def _why_empty(source: Source, listing: Listing, count: int, location: str) -> s
 def _unknown_availabilities(source: Source) -> list[str]:
     if not (isinstance(source, Feed | SetSource) and source.cleaning.unknown):
         return []
-    return [
-        f"{counted(source.cleaning.unknown.total(), 'availability', 'availabilities')} not understood: "
-        f"{source.cleaning.summary()}. Say what they mean with --availability VALUE=in_stock."
-    ]
+    number = counted(source.cleaning.unknown.total(), "availability", "availabilities")
+    advice = "Say what they mean with --availability VALUE=in_stock."
+    if default := source.cleaning.default:
+        advice = f"As --unknown-availability says, they mean {default}."
+    return [f"{number} not understood: {source.cleaning.summary()}. {advice}"]
 
 
 def _mapped(source: Source) -> dict[str, dict[str, Any]]:

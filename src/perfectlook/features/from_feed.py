@@ -97,6 +97,7 @@ def make_from_feed(
     progress_of = progress or no_progress
     private, connections = options.get("allow_private", False), options.get("connections", 8)
     cache = PictureCache.of("cache://feeds", FetchLimits(allow_private=private, connections=connections))
+    options.setdefault("unknown_availability", "in_stock")  # pairs do not depend on it
     source = open_feed(str(feed) if "://" in str(feed) else Path(feed), cache, options)
     corrections = _read_corrections(folder / CORRECTIONS)
     products = {product.id: product for product in source.products()}

@@ -71,6 +71,7 @@ class Cleaning:
 
     Attributes:
         unknown: the availabilities that were not understood, with their numbers of products.
+        default: what they mean; None if the options do not say so.
     """
 
     def __init__(self, options: CleaningOptions = _NO_OPTIONS) -> None:
@@ -88,7 +89,7 @@ class Cleaning:
         self.meaning = (currency, sorted(named.items()), default)
         self.unknown: Counter[str] = Counter()
         self._named = {text.strip().casefold(): word for text, word in named.items()}
-        self._default = default
+        self.default = default
         self._currency = currency
         self._forms: dict[str, Callable[[str], str]] = {SALE_DATES: canonical_dates, "gender": str.lower}
 
@@ -128,9 +129,10 @@ class Cleaning:
                 fields["availability"] = canonical_availability(fields["availability"])
             except ValueError as error:
                 self.unknown[text[:40]] += 1
-                fields["availability"] = self._default or UNKNOWN
-                meant = f"it counts as {self._default}" if self._default else "the product is not recommended"
-                yield FeedProblem.UNKNOWN_AVAILABILITY, f"{error} Until then, {meant}."
+                fields["availability"] = self.default or UNKNOWN
+                if self.default is None:
+                    reason = f"{error} Until then, the product is not recommended."
+                    yield FeedProblem.UNKNOWN_AVAILABILITY, reason
 
     def _other_amount(self, fields: Mapping[str, str], text: str) -> str:
         """Return an amount besides the price, in its currency if it has none. A word, as in "no", stays."""
@@ -154,7 +156,7 @@ class Cleaning:
 
     def check(self, source: str, count: int) -> None:
         """Raise FeedError if too many of `count` availabilities were not understood."""
-        if self._default is None and self.unknown.total() > MOST_UNKNOWN * count:
+        if self.default is None and self.unknown.total() > MOST_UNKNOWN * count:
             example = self.unknown.most_common(1)[0][0]
             raise FeedError(
                 f"{source}: {self.unknown.total():,} of {counted(count, 'availability', 'availabilities')} "
