@@ -70,8 +70,9 @@ class SetFeatures:
 
     def scene_ids(self) -> list[str]:
         """The id of the scene of each row of `scenes`."""
-        known = self.dataset.scenes | self.dataset.unpaired
-        of_picture = {scene.picture: scene.id for scene in known.values()}
+        sets = self.dataset.parts or [self.dataset]  # joined sets may have scenes of the same id
+        scenes = (scene for each in sets for scene in (*each.scenes.values(), *each.unpaired.values()))
+        of_picture = {scene.picture: scene.id for scene in scenes}
         return [of_picture[view.picture] for view in self.scene_views]
 
 
