@@ -334,8 +334,8 @@ def _slow_urls(target: Target, *of: Any) -> None:
 def _lost_keys(target: Target, address: str, until: float, statuses: Counter[str]) -> None:
     """Delete the file of keys again and again. No key works until it is back."""
     file = target.folder / "keys"
-    kept = file.read_bytes()
-    while _is_first(address) and time.monotonic() < until:
+    kept = file.read_bytes() if _is_first(address) else b""
+    while kept and time.monotonic() < until:
         file.unlink()
         _repeated(_put("keys"))(target, address, min(until, time.monotonic() + 0.5), statuses)
         file.write_bytes(kept)
@@ -343,12 +343,17 @@ def _lost_keys(target: Target, address: str, until: float, statuses: Counter[str
 
 
 def _replaced(target: Target, address: str, until: float, statuses: Counter[str]) -> None:
-    """Put a copy in the place of the database again and again, while others write."""
+    """Put a copy in the place of the database again and again, while others write.
+
+    Its log and its index of the log are removed first: SQLite would take them for those of the copy.
+    """
     file = target.folder / "catalogue" / "catalogue.sqlite"
     while time.monotonic() < until:
         if _is_first(address):
             with closing(sqlite3.connect(file)) as now, closing(sqlite3.connect(f"{file}.copy")) as copy:
                 now.backup(copy)
+            for old in ("-wal", "-shm"):
+                Path(f"{file}{old}").unlink(missing_ok=True)
             Path(f"{file}.copy").replace(file)
         _repeated(_put(f"copy-{address}"))(target, address, min(until, time.monotonic() + 0.5), statuses)
 
