@@ -488,7 +488,7 @@ def test_a_sale_of_a_platform_ends_after_its_last_day(end: str, tmp_path: Path) 
     assert sofa.fields["sale_price_effective_date"] == "2026-11-01T00:00:00Z/2026-12-01T00:00:00Z"
 
 
-def test_magentos_word_for_no_picture_is_no_picture(tmp_path: Path) -> None:
+def test_magentos_word_for_no_picture_is_skipped(tmp_path: Path) -> None:
     (rug,) = products(
         tmp_path, MAGENTO.splitlines()[0] + "\nRUG,,D,simple,Rugs,R,1,,10,,,,no_selection,/m/a.jpg,1,,"
     )

@@ -113,7 +113,7 @@ def test_without_a_shared_colour_a_tone_can_be_shared(
         (BLUE_IN_ROOM, record("1.00:50,25,36")),  # teak
     ],
 )
-def test_a_tone_is_shared_only_beyond_doubt(scene: list[Swatch], product: dict[str, Any]) -> None:
+def test_a_tone_is_shared_only_if_it_is_clear(scene: list[Swatch], product: dict[str, Any]) -> None:
     assert Reasons(scene).of(product) is None
 
 

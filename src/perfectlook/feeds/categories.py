@@ -145,7 +145,7 @@ def _by_last_level(taxonomy: Path) -> Mapping[tuple[str, ...], list[str]]:
 
 
 def _is_of_another_top(name: str, category: str, taxonomy: Path) -> bool:
-    """Return whether a level above the last one names another top of the taxonomy that has such a thing too.
+    """Return whether a level above the last one names another top of the taxonomy that has these too.
 
     "Pets > Beds" are not beds, because "Animals & Pet Supplies" has dog beds.
     """

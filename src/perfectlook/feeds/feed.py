@@ -498,7 +498,7 @@ _MAY_LIST = re.compile(r"[,;|\s\0\[{]")
 _SIMPLE_PATH = re.compile(r"(?!/)[ -$&-9;-\[\]-~]*")
 """Printable ASCII without `%`, `:` and `\\`, not absolute: nothing in this path has to be decoded."""
 _SINGLE_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+=@~-]*")
-"""Such a path without any separator of pictures."""
+"""A simple path without any separator of pictures."""
 _BETWEEN_PICTURES = re.compile(r"\s*[,;|]\s+|(?:\s+|\s*[,;|])(?=https?://)|\s*[|\n\r]\s*")
 _BETWEEN_FILES = re.compile(r"[,;|\n\r]")
 _NUMBERED = re.compile(r"0*([0-9]+)(?:\.0)?(?:\s+-\s+(.*))?")

@@ -59,7 +59,7 @@ class Reader(Protocol):
 
 
 def money_of(values: Mapping[str, object]) -> str:
-    """Return the price that an object of a shop's API is, as amount and currency; "" if it is none.
+    """Return the price that an object of a shop's API is, as amount and currency; "" if there is none.
 
     Known are `{"amount": "9.90", "currencyCode": "EUR"}`, `{"amountMicros": ..., ...}`, `{"EUR": 9.9}` and
     the like.

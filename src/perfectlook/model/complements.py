@@ -4,7 +4,8 @@ A model folder stores the map as `complements.npz`. `training.complements` fits 
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -30,6 +31,18 @@ class Complements(ArrayFile):
     matrix: Float32Array
     mean: Float32Array
     weight: float
+
+    @classmethod
+    def of_model(cls, folder: Path, dimension: int) -> Self | None:
+        """Read the complements of a model with vectors of a dimension; None if it has none.
+
+        Raises:
+            ModelError: the file cannot be read, or is of vectors of another dimension.
+        """
+        found = cls.open(folder)
+        if found is not None:
+            found.check_width(dimension, len(found.mean), "numbers of a product vector")
+        return found
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The expected shapes of arrays, by name."""

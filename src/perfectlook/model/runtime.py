@@ -288,9 +288,7 @@ class Model(StoredModel):
         Raises:
             ModelError: its file cannot be read, or does not match the product vectors.
         """
-        if found := Complements.open(self._folder):
-            found.check_width(self.dimension, len(found.mean), "numbers of a product vector")
-        return found
+        return Complements.of_model(self._folder, self.dimension)
 
     def require_complements(self) -> Complements:
         """The map from products to their complements.

@@ -71,7 +71,7 @@ class MilvusStore(Closable, Store):
         self._known: dict[str, _Collection] = {}
         self._held: Mapping[str, _Collection] = {}  # what was known when the lease was taken
         self._last, self._marking = threading.local(), threading.Lock()
-        # the counts of categories, of which write they are the result, and until when they can be used
+        # the counts of categories, the write that they are the result of, and until when they can be used
         self._counts: dict[str, tuple[dict[str, int], int, float]] = {}
         self.lease = Lease(connection, self.settings.lease)
 
