@@ -130,3 +130,16 @@ def test_a_last_level_of_another_top_of_the_taxonomy_is_less_sure() -> None:
     assert CategoryMap().find("Pets|Beds", known) == Match("Furniture|Beds", "last_level", 0.5)
     assert CategoryMap().find("Kids|Beds", known) == Match("Furniture|Beds", "last_level", 1.0)
     assert CategoryMap().find("Home|Sofas", known) == Match("Furniture|Sofas", "last_level", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Home|Dining Tables", "Furniture|Tables"),
+        ("Office|Standing Desks", "Furniture|Desks"),
+        ("Home & Garden|Wohnen|Sofas", "Furniture|Sofas"),
+    ],
+)
+def test_shops_put_furniture_under_home_and_office(name: str, expected: str) -> None:
+    known = ("Furniture|Tables", "Furniture|Desks", "Furniture|Sofas")
+    assert CategoryMap().find(name, known).category == expected

@@ -149,7 +149,13 @@ def test_a_sale_whose_dates_are_no_dates_does_not_count(tmp_path: Path) -> None:
     assert ["'soon' is not a date" in each.reason for each in feed.problems] == [True]
 
 
-@pytest.mark.parametrize("name", ["Recommended sale price", "wholesale_start", "vendor", "sale_price"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Recommended sale price", "wholesale_start", "vendor", "sale_price", "offer_valid"),
+        *("offer_updated_date", "promo_fine_print", "special_edition_release_dates", "special_order_to"),
+    ],
+)
 def test_other_columns_are_no_dates_of_a_sale(name: str) -> None:
     assert column_name(name) == name.lower().replace(" ", "_")
 
@@ -197,3 +203,45 @@ def test_fields_of_further_pictures_can_be_named_and_need_no_space_between_files
         "2.PNG",
         "3.webp",
     ]
+
+
+@pytest.mark.parametrize("name", ["delivery_window", "availability_date"])
+def test_a_span_of_days_in_another_column_is_not_the_time_of_a_sale(name: str) -> None:
+    assert "sale_price_effective_date" not in field_names({**SALE, name: "2020-12-10/2020-12-12"})
+
+
+def test_the_main_picture_is_not_joined_with_numbered_ones(tmp_path: Path) -> None:
+    (tmp_path / "feed.csv").write_text("id,category,image,image_2\n1,Sofas,a.jpg,-", encoding="utf-8")
+    (product,) = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache")).products()
+    assert product.picture.name == "a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        ("price", {"discount": 20}, None),
+        ("price", {"shipping": {"value": 4.9, "currency": "EUR"}}, None),
+        ("price", {"value": 9.9, "currency": None}, "9.90 EUR"),
+        ("price", {"amount": None, "currency": "EUR"}, None),
+        ("price", [{"amount": "49", "currency": "EUR"}, {"amount": "52", "currency": "USD"}], "49.00 EUR"),
+        ("brand", [{"name": "A"}, {"name": "B"}], "A"),
+        ("brand", {"id": "7"}, None),
+    ],
+)
+def test_an_object_gives_the_value_that_it_names(
+    field: str, value: object, read: str | None, tmp_path: Path
+) -> None:
+    row = {"id": "1", "category": "Sofas", "image_link": "1.jpg", field: value}
+    (tmp_path / "feed.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    feed = Feed(tmp_path / "feed.jsonl", PictureCache(tmp_path / "cache"), currency="EUR")
+    (product,) = feed.products()
+    assert product.fields.get(field) == read
+
+
+def test_an_element_in_a_field_is_its_value_only_if_its_name_says_so(tmp_path: Path) -> None:
+    inner = "<price><net>84</net></price><brand><name>Ox</name></brand>"
+    item = f"<item><id>1</id><category>Sofas</category><image_link>1.jpg</image_link>{inner}</item>"
+    (tmp_path / "feed.xml").write_text(f"<rss><channel>{item}</channel></rss>", encoding="utf-8")
+    feed = Feed(tmp_path / "feed.xml", PictureCache(tmp_path / "cache"), currency="EUR")
+    (product,) = feed.products()
+    assert (product.fields.get("price"), product.fields["brand"]) == (None, "Ox")

@@ -24,7 +24,9 @@ TASKS_PER_WORKER = 2
 """Tasks that `run` takes ahead for each worker: one that runs and one that waits."""
 GRACE_SECONDS = 5.0
 RETRIED_STARTS = 2
-PIPE_BYTES = 2**20
+PIPE_BYTES = 2**18
+HAS_TIMER = hasattr(signal, "setitimer")
+"""Whether tasks can have a timeout: not on Windows."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -166,11 +168,11 @@ class _Worker:
     def ask(self, message: bytes, seconds: float | None = None) -> Any:
         """Send a pickled message, and return the result or raise the error of the worker."""
         try:
-            _send(self._messages, message, seconds or 0.0)
+            _send(self._messages, message, seconds if seconds and HAS_TIMER else 0.0)
             answer, _ = _receive(self._answers)
         except (OSError, EOFError) as error:
             how = self.end()
-            if self._process.returncode == -signal.SIGALRM:
+            if HAS_TIMER and self._process.returncode == -signal.SIGALRM:
                 raise TaskTimeoutError(f"timed out after {seconds:g} s. Raise the timeout.") from error
             raise WorkerDiedError(how) from error
         result, problem = pickle.loads(answer)

@@ -160,7 +160,12 @@ def _is_of_another_top(name: str, category: str, taxonomy: Path) -> bool:
         return False
     parts = _parts(split_path(category)[-1])
     paths = [category, *(path for part in parts for path in _by_last_level(taxonomy)[part])]
-    return named.isdisjoint(split_path(path)[0] for path in paths)
+    tops = {split_path(path)[0] for path in paths}
+    return named.isdisjoint(tops | (_OF_ROOMS if tops & _OF_ROOMS else set()))
+
+
+_OF_ROOMS = frozenset(("Furniture", "Home & Garden", "Office Supplies"))
+"""Tops of the taxonomy that shops use for each other's things."""
 
 
 @lru_cache(4)

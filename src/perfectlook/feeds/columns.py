@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import starmap
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds.rows import WORDS
@@ -53,10 +54,10 @@ def _by_words(name: str) -> str:
 
 DATES = ("date_sale_price_starts", "date_sale_price_ends")
 """The columns of the first and the last day of a sale."""
-_SALE, _FIRST, _LAST, _PERIOD, _VISIBILITY = ("|".join(each) for each in WORDS["column_words"].values())
+_SALE, _OTHER, _FIRST, _LAST, _PERIOD, _VISIBILITY = map("|".join, WORDS["column_words"].values())
 _WORDS = {
     **{
-        column: re.compile(rf"^(?=.*(?:{_SALE})).*\b(?:{words})")
+        column: re.compile(rf"^(?!.*(?:{_OTHER}))(?=.*(?:{_SALE})).*\b(?:{words})")
         for column, words in ((DATES[0], _FIRST), (DATES[1], _LAST), (SALE_DATES, _PERIOD))
     },
     "visibility_in_catalog": re.compile(_VISIBILITY),
@@ -77,16 +78,20 @@ def field_names(values: Mapping[str, str]) -> dict[str, str]:
 def _with_aliases(texts: dict[str, str], aliases: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Fill fields from other names, in place. A quantity also stays a field of its own.
 
-    The dates of a sale may be in two columns, or in a column that only their form tells.
+    The dates of a sale may be in two columns, or in a column of a sale that only their form tells.
     """
     for field, names in aliases.items():
         if field not in texts and (present := [name for name in names if name in texts]):
             texts[field] = texts[present[0]] if field == "availability" else texts.pop(present[0])
     if "sale_price" in texts and SALE_DATES not in texts:
         first, last = (texts.pop(name, "") for name in DATES)
-        dates = joined_dates(first, last) or next(filter(_TWO_DATES.match, texts.values()), "")
+        dates = joined_dates(first, last) or next(filter(None, starmap(_dates_of_a_sale, texts.items())), "")
         texts.update({SALE_DATES: dates} if dates else {})
     return texts
+
+
+def _dates_of_a_sale(name: str, text: str) -> str:
+    return text if _TWO_DATES.match(text) and re.search(f"{_SALE}|pri[cxs]|pre[ic][sz]|prij", name) else ""
 
 
 _TWO_DATES = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\S*\s*/\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\S*$")
@@ -129,7 +134,7 @@ class Columns:
         further = filter(_FURTHER.fullmatch, texts)
         for name in [each for each in further if each not in self._named.values()]:
             listed = name.rstrip("_0123456789")
-            target = listed if listed in texts or listed != "image" else LISTED_IMAGES[0]
+            target = listed if listed != "image" else LISTED_IMAGES[0]
             texts[target] = ", ".join(filter(None, (texts.get(target), texts.pop(name))))
         if self._named:
             named = {field: texts.get(column) for field, column in self._named.items()}

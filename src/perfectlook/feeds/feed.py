@@ -20,7 +20,7 @@ from perfectlook.feeds.fields import MAX_ID, Cleaning, CleaningOptions, FeedProb
 from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.platforms import PLATFORMS, TAXONOMY, products_of, taxonomy
 from perfectlook.feeds.readers import format_of, listed
-from perfectlook.feeds.rows import MAX_FEED, FeedRow, Rows, UnreadableRow, money_of, start_of
+from perfectlook.feeds.rows import MAX_FEED, FeedRow, Rows, UnreadableRow, money_of, start_of, the_value_of
 from perfectlook.images import SUFFIXES
 from perfectlook.prices import CURRENCIES, SALE_DATES
 from perfectlook.taxonomy import normalise
@@ -426,7 +426,7 @@ def _why_unreadable(error: Exception) -> str:
 def _scalar(text: str) -> str:
     """Return the first value of a list, or the text itself."""
     found = listed(text) if text[:2] in _LISTS else None
-    if found and len(found) == 2 and found[1] in CURRENCIES:
+    if found and len(found) == 2 and isinstance(found[1], str) and found[1] in CURRENCIES:
         return f"{found[0]} {found[1]}"
     return text if found is None else next(map(_word, found), "")
 
@@ -434,9 +434,8 @@ def _scalar(text: str) -> str:
 def _word(value: object) -> str:
     """Return a value of a list; of an object, as APIs of shops write them, its price, name or address."""
     if isinstance(value, dict):
-        named = (value[name] for name in ("name", "src", "url", "value") if value.get(name))
-        one = next(named, *value.values()) if len(value) == 1 else next(named, "")
-        return money_of(value) or _word(one)
+        named = (value[name] for name in ("name", "src", "url", "value", "amount") if value.get(name))
+        return money_of(value) or _word(next(named, the_value_of(value)))
     if isinstance(value, list):
         return _word(value[0]) if value else ""
     return "" if value is None else str(value)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from perfectlook.errors import FeedError
 from perfectlook.files import read_toml
@@ -47,6 +47,8 @@ class UnreadableRow(NamedTuple):
 
 
 Rows: TypeAlias = Iterator[FeedRow | UnreadableRow]
+_Value = TypeVar("_Value")
+
 MAX_FEED = 2_000_000_000
 """The default of `FeedOptions.max_feed`."""
 
@@ -64,8 +66,12 @@ def money_of(values: Mapping[str, object]) -> str:
     Known are `{"amount": "9.90", "currencyCode": "EUR"}`, `{"amountMicros": ..., ...}`, `{"EUR": 9.9}` and
     the like.
     """
-    named = {re.sub("[^a-z]", "", name.lower()): str(value) for name, value in values.items()}
-    if len(values) == 1:
+    named = {
+        re.sub("[^a-z]", "", name.lower()): str(value)
+        for name, value in values.items()
+        if isinstance(value, str | int | float)
+    }
+    if len(named) == len(values) == 1:
         ((code, amount),) = values.items()
         return f"{amount} {code}" if code in CURRENCIES else ""
     code = next((named[name] for name in _OF_CURRENCIES if named.get(name)), "")
@@ -76,6 +82,12 @@ def money_of(values: Mapping[str, object]) -> str:
     return f"{amount} {code}" if amount and code else ""
 
 
+def the_value_of(values: Mapping[str, _Value]) -> _Value | None:
+    """Return the only value of an object, if its name says that it is the value of the field around it."""
+    return next(iter(values.values())) if len(values) == 1 and values.keys() <= _OF_VALUES else None
+
+
+_OF_VALUES = {"value", "amount", "price", "name", "src", "url", "status", "quantity", "text"}
 _OF_CURRENCIES = ("currency", "currencycode", "pricecurrency", "currencyiso", "currencyisocode")
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")

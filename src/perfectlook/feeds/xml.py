@@ -7,7 +7,15 @@ from typing import IO, TYPE_CHECKING
 
 from perfectlook.errors import FeedError
 from perfectlook.feeds.columns import FIELDS, LISTED_IMAGES, column_name
-from perfectlook.feeds.rows import FeedRow, Rows, UnreadableRow, money_of, unreadable, wrong_encoding
+from perfectlook.feeds.rows import (
+    FeedRow,
+    Rows,
+    UnreadableRow,
+    money_of,
+    the_value_of,
+    unreadable,
+    wrong_encoding,
+)
 from perfectlook.prices import is_price
 
 if TYPE_CHECKING:
@@ -158,8 +166,8 @@ def _values(item: "Element", depth: int = 0) -> dict[str, str]:
         inner = _values(field, depth + 1)
         if price := money_of(inner) if is_price(around) or around == "prices" else "":
             values.setdefault(around.removesuffix("s"), price)
-        elif around in FIELDS and len(inner) == 1:
-            values.setdefault(around, *inner.values())
+        elif around in FIELDS and (only := the_value_of(inner)):
+            values.setdefault(around, only)
         for name, text in inner.items():
             values.setdefault(name if around.startswith(name[:-1]) else f"{around}_{name}", text)
     return values
