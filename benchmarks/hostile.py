@@ -287,8 +287,9 @@ def _crowd(attack: Attack, clients: int) -> Attack:
 
     def together(*of: Any) -> None:
         with ThreadPoolExecutor(clients) as pool:
-            for _ in range(clients):
-                pool.submit(attack, *of)
+            started = [pool.submit(attack, *of) for _ in range(clients)]
+        for each in started:
+            each.result()
 
     return together
 

@@ -18,6 +18,7 @@ from perfectlook.catalogue import Catalogue, EmbedReport, embed
 from perfectlook.catalogue.manifest import ModelIdentity
 from perfectlook.catalogue.vectors import VectorFile, write_vectors
 from perfectlook.errors import CatalogueError, FeedError, UsageError
+from perfectlook.feeds import PictureCache
 from perfectlook.stores import Point
 from toy_model import ToyModel
 
@@ -373,3 +374,30 @@ def test_a_link_to_another_folder_is_outside(source: Path, out: Path, catalogue:
     shutil.move(out, place / out.name)
     (place / "set").symlink_to(source)
     assert len(catalogue.sync(place / out.name, MODEL).failed) == 16
+
+
+def test_a_picture_that_its_new_record_still_names_stays(source: Path, tmp_path: Path) -> None:
+    place = tmp_path / "catalogue"
+    with Catalogue.open(place, create=True) as catalogue:
+        cached = Path(PictureCache.of(place).locate("https://shop.example/a.jpg"))
+        cached.parent.mkdir(parents=True)
+        shutil.copy(next((source / "products").iterdir()), cached)
+        shutil.copy(next((source / "products").iterdir()), tmp_path / "b.jpg")
+        for price in ("1.00 EUR", "2.00 EUR"):
+            rows = [("a", cached), ("b", tmp_path / "b.jpg")]
+            listed = [
+                {"id": id_, "category": "Shoes", "image_link": str(picture), "price": price}
+                for id_, picture in rows
+            ]
+            (tmp_path / "feed.jsonl").write_text("\n".join(map(json.dumps, listed)), encoding="utf-8")
+            embedded(tmp_path / "feed.jsonl", tmp_path / "vectors.parquet")
+            report = catalogue.sync(tmp_path / "vectors.parquet", MODEL)
+        assert report.changes.changed == {"a": ["record"], "b": ["record"]}
+        assert cached.exists()
+
+
+def test_texts_that_are_not_utf_8_are_damage(source: Path, out: Path, catalogue: Catalogue) -> None:
+    embedded(source, out)
+    rewritten(out, record=pa.array([b"\xff"] * 16, pa.binary()).view(pa.string()))
+    with pytest.raises(CatalogueError, match=r"damaged \('utf-8' codec can't decode byte 0xff"):
+        catalogue.sync(out, MODEL)

@@ -148,8 +148,18 @@ def test_a_server_starts_where_feedback_cannot_be_stored(own_store: Store, tmp_p
         sent = own.client.post("/v1/feedback", json={"request_id": "request-1", "events": [event]})
         assert (sent.status_code, sent.json()["error"]["code"]) == (507, "not_stored")
         assert own.client.get("/v1/stats").status_code == 503
-    with pytest.raises(PerfectLookError, match="Choose another --feedback"):
+    with pytest.raises(PerfectLookError, match="choose another --feedback"):
         FeedbackStore(own_store.catalogue / "feedback.sqlite")
+
+
+def test_a_file_with_the_columns_of_an_old_version_is_not_opened(tmp_path: Path):
+    with closing(sqlite3.connect(tmp_path / "feedback.sqlite")) as file:
+        columns = "request_id, product, category, rank, event, model, time"
+        file.execute(f"CREATE TABLE feedback ({columns}, PRIMARY KEY (request_id, category, product, event))")
+    with pytest.raises(PerfectLookError, match=r"no such column: arm\)\. Move it away, or choose another"):
+        FeedbackStore(tmp_path / "feedback.sqlite")
+    (tmp_path / "feedback.sqlite").rename(tmp_path / "old.sqlite")
+    FeedbackStore(tmp_path / "feedback.sqlite").close()
 
 
 WRITE = """

@@ -1,5 +1,7 @@
 """The report of an experiment, against closed forms, and what it refuses to say."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +137,14 @@ def test_arms_have_the_order_of_their_file(tmp_path: Path):
     assert [each["arm"] for each in found["arms"]] == ["old", "new"]
     assert (found["difference"]["of"], found["difference"]["minus"]) == ("new", "old")
     assert [each["arm"] for each in before["arms"]] == ["a", "b"]  # of a file without an order
+
+
+def test_a_file_without_an_order_of_arms_is_read(tmp_path: Path):
+    shown = FeedbackEvent(product="p", category="A", rank=1, event="shown")
+    with FeedbackStore(tmp_path / "feedback.sqlite") as store:
+        for arm in ("x/b", "x/a"):
+            store.add(f"answer-{arm}", "m", [shown], "s1", arm)
+    with closing(sqlite3.connect(tmp_path / "feedback.sqlite")) as file:
+        file.execute("DROP TABLE arms")
+    (found,) = outcomes(tmp_path)
+    assert [each["arm"] for each in found["arms"]] == ["a", "b"]

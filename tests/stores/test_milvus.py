@@ -280,9 +280,10 @@ def test_a_killed_writer_of_a_manifest_leaves_the_old_one(
 
 
 def test_damaged_rows_are_named(store: MilvusStore) -> None:
-    store._connection.write_rows({"head/c": "{"})
-    with pytest.raises(CatalogueError, match=r"damaged \(the head of the manifest"):
-        store.manifest()
+    for head in ("{", "{}", '{"parts": "x"}'):
+        store._connection.write_rows({"head/c": head})
+        with pytest.raises(CatalogueError, match=r"damaged \(the head of the manifest"):
+            store.manifest()
     store.write_manifest({"model": "m"}, active="c")
 
 

@@ -257,7 +257,7 @@ class Sync:
         manifest = _with_centres(store, self._manifest, self._embedder.centres(embed, self._manifest.target))
         hidden: list[Path] = []
         if (isinstance(source, Feed) or self._listing.is_whole) and not self._stages:
-            hidden = _no_longer_shown(store, manifest, report, self._staying)
+            hidden = _no_longer_shown(store, manifest, report, self._staying, self._listing)
         shown, collection = store.active(), manifest.target.collection
         done, advance = 0, self._progress("embedding", "products")
         for points in self._embedder.points(embed, manifest.target):
@@ -351,7 +351,7 @@ def _carry_over(store: Store, collection: str, ids: Set[str], listing: Listing) 
 
 
 def _no_longer_shown(
-    store: Store, manifest: CatalogueManifest, report: SyncReport, staying: Set[str]
+    store: Store, manifest: CatalogueManifest, report: SyncReport, staying: Set[str], listing: Listing
 ) -> list[Path]:
     """Return the pictures that answers show now, but not after this sync."""
 
@@ -361,7 +361,9 @@ def _no_longer_shown(
 
     renewed = [id_ for id_, what in report.changes.changed.items() if "record" in what]
     shown = pictures([*report.changes.deleted, *renewed])
-    return [Path(picture) for picture in sorted(shown - pictures(staying))] if shown else []
+    if shown:
+        shown -= pictures(staying) | {record.picture for record in listing.items.values()}
+    return [Path(picture) for picture in sorted(shown)]
 
 
 def _with_centres(store: Store, manifest: CatalogueManifest, generation: Generation) -> CatalogueManifest:

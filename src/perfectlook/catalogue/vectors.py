@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -120,34 +121,33 @@ class VectorFile:
         self.problems = []
         seen: set[str] = set()
         left = max(SUSPICIOUS_BYTES, SUSPICIOUS_RATIO * self.path.stat().st_size)
-        for rows in self._batches("id", "category", "record"):
-            for row in rows:
-                id_ = row["id"]
-                left -= len(row["record"] or "")
-                if left < 0:
-                    raise _damaged(self.path, "records that unpack to too much")
-                if id_ in seen:
-                    reason = "the id occurs twice; the first one is used. Remove one of the two."
-                    self.problems.append(Problem(self.name, id_, reason))
-                    continue
-                seen.add(id_)
-                if unusable := unusable_id(id_) or _unusable_category(row["category"]):
-                    self.problems.append(Problem(self.name, "?", unusable, FeedProblem.UNUSABLE_ID))
-                    continue
-                try:
-                    read = _RECORDS.validate_json(row["record"] or "", strict=True)
-                    record = self._cleaned(id_, replace(read, category=row["category"]))
-                except ValueError as error:
-                    raise _damaged(self.path, f"record of product '{id_}' that cannot be read") from error
-                if not self._may_show(record.picture):
-                    reason = (
-                        f"the picture {record.picture} is left out: it is outside the folder of the file. "
-                        "Move the file next to the pictures, or pass --allow-outside."
-                    )
-                    self.problems.append(Problem(self.name, id_, reason, FeedProblem.UNUSABLE_FIELD))
-                    hashed = record_hash(record.title, "", record.fields)
-                    record = replace(record, picture="", record_sha256=hashed)
-                yield id_, record
+        for row in self._rows("id", "category", "record"):
+            id_ = row["id"]
+            left -= len(row["record"] or "")
+            if left < 0:
+                raise _damaged(self.path, "records that unpack to too much")
+            if id_ in seen:
+                reason = "the id occurs twice; the first one is used. Remove one of the two."
+                self.problems.append(Problem(self.name, id_, reason))
+                continue
+            seen.add(id_)
+            if unusable := unusable_id(id_) or _unusable_category(row["category"]):
+                self.problems.append(Problem(self.name, "?", unusable, FeedProblem.UNUSABLE_ID))
+                continue
+            try:
+                read = _RECORDS.validate_json(row["record"] or "", strict=True)
+                record = self._cleaned(id_, replace(read, category=row["category"]))
+            except ValueError as error:
+                raise _damaged(self.path, f"record of product '{id_}' that cannot be read") from error
+            if not self._may_show(record.picture):
+                reason = (
+                    f"the picture {record.picture} is left out: it is outside the folder of the file. "
+                    "Move the file next to the pictures, or pass --allow-outside."
+                )
+                self.problems.append(Problem(self.name, id_, reason, FeedProblem.UNUSABLE_FIELD))
+                hashed = record_hash(record.title, "", record.fields)
+                record = replace(record, picture="", record_sha256=hashed)
+            yield id_, record
 
     def _cleaned(self, id_: str, record: Record) -> Record:
         """Return a record with texts as a feed gives them. Links that are left out are problems."""
@@ -188,13 +188,13 @@ class VectorFile:
     def points(self, items: Mapping[str, Record], _: Generation) -> Iterator[list[Point]]:
         """Yield the products as points, in batches."""
         left = dict(items)
-        for rows in self._batches("id", "vector"):
-            found = [(row, record) for row in rows if (record := left.pop(row["id"], None))]
-            if found:
-                yield [
-                    Point(row["id"], record.category, self._vector(row), record.payload())
-                    for row, record in found
-                ]
+        found = (
+            Point(row["id"], record.category, self._vector(row), record.payload())
+            for row in self._rows("id", "vector")
+            if (record := left.pop(row["id"], None))
+        )
+        while batch := list(islice(found, ROWS)):
+            yield batch
 
     def _vector(self, row: dict[str, Any]) -> Float32Array:
         vector = np.array(row["vector"] or (), np.float32)
@@ -202,15 +202,13 @@ class VectorFile:
             raise _damaged(self.path, f"vector of product '{row['id']}' that cannot be read")
         return vector
 
-    def _batches(self, *columns: str) -> Iterator[Iterator[dict[str, Any]]]:
-        """Yield batches of rows. Texts that the file repeats are in memory once, and rows one by one."""
+    def _rows(self, *columns: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows one by one. Texts that the file repeats are in memory once."""
         with _opened(self.path, read_dictionary=[name for name in columns if name != "vector"]) as file:
             for batch in file.iter_batches(ROWS, columns=list(columns)):
                 values = {name: batch.column(name) for name in columns}
-                yield (
-                    {name: column[row].as_py() for name, column in values.items()}
-                    for row in range(batch.num_rows)
-                )
+                for row in range(batch.num_rows):
+                    yield {name: column[row].as_py() for name, column in values.items()}
 
 
 def write_vectors(path: Path, generation: Generation, dimension: int, points: Iterable[list[Point]]) -> None:

@@ -67,7 +67,7 @@ class FeedbackStore(Closable):
             file.parent.mkdir(parents=True, exist_ok=True)
             self._connected()
         except (OSError, sqlite3.Error) as error:
-            message = f"{file}: cannot be written ({error}). Choose another --feedback."
+            message = f"{file}: cannot be written ({error}). Move it away, or choose another --feedback."
             if needed:
                 raise PerfectLookError(message) from error
             LOGGER.warning("feedback", extra={"reason": message})
@@ -140,6 +140,7 @@ class FeedbackStore(Closable):
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
                 connection.executescript(SCHEMA + _COUNTS)
+                connection.execute("SELECT arm, session, value, currency FROM feedback LIMIT 0")
                 rows = [(arm, place) for place, arm in enumerate(self._arms)]
                 with connection:
                     connection.executemany("INSERT OR REPLACE INTO arms VALUES (?, ?)", rows)

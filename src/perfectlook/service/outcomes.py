@@ -54,7 +54,8 @@ def _copy(file: Path, together: sqlite3.Connection) -> None:
     try:
         together.execute("ATTACH ? AS one", [f"{file.absolute().as_uri()}?mode=ro"])
         together.execute("INSERT OR IGNORE INTO feedback SELECT * FROM one.feedback WHERE arm <> ''")
-        together.execute("INSERT OR IGNORE INTO arms SELECT * FROM one.arms")
+        if together.execute("SELECT 1 FROM one.sqlite_master WHERE name = 'arms'").fetchone():
+            together.execute("INSERT OR IGNORE INTO arms SELECT * FROM one.arms")
         together.execute("DETACH one")
     except sqlite3.Error as error:
         raise PerfectLookError(f"{file}: expected a file of feedback ({error}). Check the path.") from error

@@ -90,9 +90,12 @@ class MilvusStore(Closable, Store):
         while _head(name := self.active()) not in rows and name != self.active():  # another is switching
             rows = self._connection.read_rows("head", "part")
         head = parsed(rows.get(_head(name), ""), "the head of the manifest", self.location, REBUILD)
-        if not head["parts"]:
+        if not isinstance(count := head.get("parts"), int):
+            problem = "the head of the manifest without its parts"
+            raise CatalogueError(f"{self.location}: damaged ({problem}). {REBUILD}")
+        if not count:
             return None
-        keys = (f"part/{head['version']}/{number}" for number in range(int(str(head["parts"]))))
+        keys = (f"part/{head.get('version')}/{number}" for number in range(count))
         return parsed("".join(rows.get(key, "") for key in keys), "the manifest", self.location, REBUILD)
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
@@ -106,7 +109,8 @@ class MilvusStore(Closable, Store):
             before, old = self.active(), connection.read_rows("head", "part").keys()
             for number, part in enumerate(parts):
                 connection.write_rows({f"part/{version}/{number}": str(part)})
-            connection.write_rows({_head(active): json.dumps({"version": version, "parts": len(parts)})})
+            head = {"format": 1, "version": version, "parts": len(parts)}
+            connection.write_rows({_head(active): json.dumps(head)})
             change = client.alter_alias if before else client.create_alias
             if active and self._look(active):
                 change(self._of(active), self._name, timeout=seconds)
@@ -176,8 +180,10 @@ class MilvusStore(Closable, Store):
     def delete(self, ids: Iterable[str], *, collection: str | None = None) -> None:
         """Remove points."""
         name = self._named(collection)
+        if not (listed := list(ids)):
+            return
         with self._changing(name, "deleting products") as client:
-            for some in batches(list(ids), READ_TOGETHER):
+            for some in batches(listed, READ_TOGETHER):
                 self._delete(client, name, some)
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
@@ -250,6 +256,8 @@ class MilvusStore(Closable, Store):
         return self._connection.asking(what)
 
     def _put(self, name: str, points: Sequence[Point], *, counts: bool = True) -> None:
+        if not points:
+            return
         rows = [self._row(point, self._look(name)) for point in {each.id: each for each in points}.values()]
         # Milvus 2.3 puts an upserted product into a wrong partition, where searches do not find it.
         with self._changing(name, "writing products", counts=counts) as client:

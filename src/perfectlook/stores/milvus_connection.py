@@ -203,7 +203,7 @@ class MilvusConnection(Closable):
         fields = {"key": text | {"is_primary": True}, "text": text, "vector": vector}
         self.make_collection(ROWS, {}, fields, {"vector": {"index_type": "FLAT", "metric_type": "L2"}})
         if not self.read_rows("head"):
-            self.write_rows({"head/": '{"version": "", "parts": 0}'})
+            self.write_rows({"head/": '{"format": 1, "version": "", "parts": 0}'})
 
     def read_rows(self, *kinds: str) -> dict[str, str]:
         """Return the texts of the catalogue's rows of some kinds, by their keys without its name.

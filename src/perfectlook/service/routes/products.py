@@ -305,7 +305,7 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     try:
         report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)
     finally:
-        with suppress(PerfectLookError):
+        with suppress(PerfectLookError, OSError):
             for each in {picture, Path(known.picture) if known else picture}:
                 _remove_unused(service, id_, each)
     if report.failed:

@@ -165,7 +165,8 @@ def _asked(arm: Arm, options: PhotoOptions) -> tuple[dict[str, Any], list[str]]:
 
     A page may name a category whose last product has left the shop. The others are answered.
     """
-    categories, notes = without_unknown(arm.recommender.catalogue.categories(), options.category)
+    counts = arm.recommender.catalogue.categories() if options.category else {}
+    categories, notes = without_unknown(counts, options.category)
     return {
         "categories": categories or None,
         "where": options.filter,
