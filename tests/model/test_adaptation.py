@@ -14,7 +14,7 @@ from perfectlook.errors import DatasetError, ModelError
 from perfectlook.features.set_features import set_features
 from perfectlook.features.store import FeatureArrays
 from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt
-from perfectlook.model.files import CARD, FILES, KNOWN, SCENES
+from perfectlook.model.files import CARD, FILES, KNOWN, SCENES, ModelRecord
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.runtime import Model, open_model
 from perfectlook.training.baselines.registry import train_baseline_on_features
@@ -140,6 +140,57 @@ def test_so_does_one_that_was_adapted_to_few(trained: Path, shop: Path, tmp_path
     rows = [row for row, view in enumerate(features.scene_views) if (few / view.picture.name).exists()]
     assert all(open_model(model).is_far(scenes.batch([row])) for row in rows[1:])
     assert sum(open_model(tmp_path / "m").is_far(scenes.batch([row])) for row in rows) <= 1
+
+
+def test_one_that_is_adapted_again_to_few_compares_photos_as_the_model_before(
+    trained: Path, shop: Path, tmp_path: Path
+) -> None:
+    features = set_features(load_set(shop), "tiny", scene="full", workers=1)
+    scenes = features.scenes
+    few = tmp_path / "few"
+    few.mkdir()
+    for picture in sorted((shop / "scenes").iterdir())[:8]:
+        shutil.copy(picture, few)
+    adapt(trained, shop / "scenes", tmp_path / "once", workers=1)
+    adapt(tmp_path / "once", few, tmp_path / "twice", workers=1)
+    once, twice = open_model(tmp_path / "once"), open_model(tmp_path / "twice")
+    assert once.known_scenes is not None
+    assert twice.known_scenes is not None
+    rows = [row for row, view in enumerate(features.scene_views) if (few / view.picture.name).exists()]
+    raised = once.known_scenes.passing(scenes.batch(rows))
+    assert twice.known_scenes.limit == pytest.approx(raised.limit, rel=1e-3)
+    tight = replace(raised, limit=float(np.median(raised.distances(scenes.batch(rows)))))
+    (tmp_path / "twice" / KNOWN).write_bytes(tight.content())
+    model = open_model(tmp_path / "twice")
+    expected = [tight.is_far(scenes.batch([row])) for row in range(20)]
+    assert [model.is_far(scenes.batch([row])) for row in range(20)] == expected
+    aligned = SceneStatistics.read(tmp_path / "twice").align(scenes.batch(slice(None)))
+    assert list(tight.distances(aligned) > tight.limit) != expected
+
+
+def test_one_of_an_earlier_version_knows_aligned_scenes(trained: Path, shop: Path, tmp_path: Path) -> None:
+    scenes = set_features(load_set(shop), "tiny", scene="full", workers=1).scenes
+    old = tmp_path / "old"
+    adapt(trained, shop / "scenes", old, workers=1)
+    record = ModelRecord.read(old)
+    assert record.adapted is not None
+    kept = {name: record.adapted[name] for name in ("model", "identity", "n_pictures")}
+    replace(record, adapted=kept).write(old)
+    aligned = SceneStatistics.read(old).align(scenes.batch(slice(None)))
+    known = KnownScenes.of(aligned.global_vectors, aligned.style_statistics)
+    assert known is not None
+    known = replace(known, limit=float(np.median(known.distances(aligned))))
+    (old / KNOWN).write_bytes(known.content())
+    model, as_they_are = open_model(old), scenes.batch(slice(None))
+    found = [model.is_far(scenes.batch([row])) for row in range(20)]
+    assert found == list(known.distances(aligned) > known.limit)
+    assert found != list(known.distances(as_they_are) > known.limit)
+    few = tmp_path / "few"
+    few.mkdir()
+    for picture in sorted((shop / "scenes").iterdir())[:8]:
+        shutil.copy(picture, few)
+    adapt(old, few, tmp_path / "again", workers=1)
+    assert not ModelRecord.read(tmp_path / "again").knows_raw
 
 
 def test_in_an_evaluation_cropped_scenes_are_parts(trained: Path, shop: Path, tmp_path: Path) -> None:

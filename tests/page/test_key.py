@@ -15,6 +15,7 @@ LOADED = """() => {{
   const all = [...document.querySelectorAll("{0}")];
   return all.length > 0 && all.every((each) => each.naturalWidth);
 }}"""
+REFUSED = {"error": {"code": "unauthorized", "message": "The key is not known."}}
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +100,15 @@ def test_a_shared_look_and_a_shared_shortlist_open_after_the_key(opens: Any, clo
     assert not third.locator("#shortlist").is_visible()  # over the question for the key
     enter(third, key_of(closed))
     third.locator("#shortlist .kept-open").nth(1).wait_for()
+
+    third.get_by_role("button", name="from the shortlist").first.click()
+    third.keyboard.press("Escape")
+    third.route("**/v1/complete", lambda route: route.fulfill(status=401, json=REFUSED))
+    third.locator(".sample").first.click()  # the key is no longer accepted
+    third.get_by_text("The server does not accept this key.").wait_for()
+    third.unroute("**/v1/complete")
+    with third.expect_response("**/v1/categories*"):
+        enter(third, key_of(closed))
+    third.wait_for_selector(".rows[aria-busy=false] .card")
+    third.get_by_role("button", name="Shortlist: 1").wait_for()
+    assert not third.locator("#shortlist").is_visible()

@@ -293,6 +293,31 @@ def test_a_rejected_product_stays_away_from_later_answers_until_it_is_undone(pag
     page.wait_for_function("id => document.querySelector(`.row [data-product='${id}']`)", arg=rejected[1])
 
 
+def test_a_rejection_cannot_be_undone_after_its_scene_is_left(page: Any) -> None:
+    page.locator(".row .reject").nth(1).press("Enter")
+    page.get_by_role("button", name="Undo").wait_for()
+    page.locator("#home").click()
+    page.locator("#start").wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_timeout(200)  # an error would be on the console
+    assert page.locator("#start").is_visible()
+
+
+def test_a_kept_look_with_a_rejected_product_is_not_kept(page: Any) -> None:
+    page.get_by_role("button", name="Whole look").click()
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    page.get_by_role("button", name=re.compile("^Lock ")).first.click()
+    page.get_by_role("button", name="Keep to compare").click()
+    picture = page.locator(".slot .card-open img").first.get_attribute("src")
+    page.get_by_role("button", name="Products", exact=True).click()
+    ids = page.locator(".row .card").evaluate_all("cards => cards.map(card => card.dataset.product)")
+    held = next(each for each in ids if each in picture)
+    page.locator(f".row [data-product='{held}'] .reject").press("Enter")
+    page.get_by_role("button", name="Whole look").click()
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    assert page.get_by_role("button", name="Keep to compare").is_enabled()
+
+
 def test_the_server_stores_what_is_kept_and_shown(opens: Any, shop: Running) -> None:
     def count(event: str) -> int:
         return sum(each[event] for each in shop.client.get("/v1/stats").json()["by_rank"])

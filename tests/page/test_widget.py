@@ -296,6 +296,26 @@ def test_another_language_has_its_format_of_prices_and_the_shops_texts(
     page.get_by_role("button", name=re.compile("^Ajouter : ")).first.wait_for()
 
 
+@pytest.mark.parametrize(
+    ("page_of", "said"), [("fr", ['lang="fr": has English texts. Set the property texts']), ("de", [])]
+)
+def test_a_page_in_another_language_is_warned_once(
+    opens: Any, service: tuple[Running, str], pages: Pages, page_of: str, said: list[str]
+):
+    pages["/language.html"] = (
+        f'<!doctype html><html lang="{page_of}"><title>Shop</title>'
+        '<link rel="icon" href="SERVICE/favicon.svg"><body><perfect-look sample="stripes" loading="eager">'
+        '</perfect-look><script type="module" src="SERVICE/widget.js"></script></body></html>'
+    )
+    warned: list[str] = []
+    page = opens("product.html", url=service[1])
+    page.on("console", lambda line: line.type == "warning" and warned.append(line.text))
+    page.goto(f"{service[1]}/language.html")
+    page.wait_for_selector("perfect-look[data-state=ready]")
+    of_language = [each for each in warned if "English texts" in each]
+    assert [part in each for part, each in zip(said, of_language, strict=True)] == [True] * len(said)
+
+
 def test_categories_have_their_short_names_in_german(visit: Callable[..., Any], linked: Store):
     page = visit(f'<perfect-look product="{linked.product}" locale="de"></perfect-look>')
     assert {"Teppiche", "Schuhe"} & set(page.get_by_role("tab").all_inner_texts())

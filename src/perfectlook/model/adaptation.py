@@ -10,7 +10,7 @@ an adapted model are the shop's photos, so photos like them are not far.
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -233,9 +233,16 @@ def adapt(
     )
     seen = whole.batch(slice(None))
     known = KnownScenes.of(seen.global_vectors, seen.style_statistics)
+    knows_raw = known is not None or record.knows_raw
     if known is None and (before_it := KnownScenes.open(folder)):  # too few photos to know them alone
-        known = before_it.passing(statistics.align(seen))
-    written = _write(folder, record, out, statistics, known, n_pictures=len(whole))
+        known = before_it.passing(seen if knows_raw else statistics.align(seen))
+    adapted = {
+        "model": record.name,
+        "identity": record.identity,
+        "n_pictures": len(whole),
+        "knows_raw": knows_raw,
+    }
+    written = _write(folder, record, out, statistics, known, adapted)
     return Adaptation(written, len(whole), len(parts), problems)
 
 
@@ -245,7 +252,7 @@ def _write(
     out: Path,
     statistics: SceneStatistics,
     known: KnownScenes | None,
-    n_pictures: int,
+    adapted: dict[str, Any],
 ) -> ModelRecord:
     """Copy a model with other statistics and known scenes; the record comes last."""
     if out.resolve() == folder.resolve():
@@ -257,10 +264,9 @@ def _write(
     if known:
         write_model_file(out / KnownScenes.FILE, known.content())
     if (out / CARD).exists():
-        about = f"Adapted from `{record.name}` to {n_pictures} photos. All below is of that model."
+        about = f"Adapted from `{record.name}` to {adapted['n_pictures']} photos. All below is of that model."
         card = f"# {out.resolve().name}\n\n{about}\n\n{(out / CARD).read_text('utf-8')}"
         write_model_file(out / CARD, card.encode())
-    adapted = {"model": record.name, "identity": record.identity, "n_pictures": n_pictures}
     return write_statistics(replace(record, name=out.resolve().name, adapted=adapted), statistics, out)
 
 

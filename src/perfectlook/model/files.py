@@ -71,7 +71,8 @@ class ModelRecord:
         training: how it was trained: sets, settings, seed, figures.
         library: version of perfectlook that wrote it.
         baseline: name of the baseline; None for a compatibility model.
-        adapted: what an adapted model was made from: `model`, `identity` and `n_pictures`; otherwise None.
+        adapted: what an adapted model was made from: `model`, `identity` and `n_pictures`; and whether it
+            knows scenes by their features as they are, `knows_raw`. None for others.
         ignores_view: whether inference reads directions to ignore from `scenes.npz`.
         attention_holds: whether attention explains the ranking, by the deletion test; None if not tested.
     """
@@ -94,6 +95,14 @@ class ModelRecord:
     def reads_statistics(self) -> bool:
         """Whether inference reads `scenes.npz`."""
         return bool(self.adapted) or self.ignores_view
+
+    @property
+    def knows_raw(self) -> bool:
+        """Whether the known scenes are compared by features as they are; otherwise by aligned ones.
+
+        Earlier versions wrote adapted models without it, and aligned their known scenes.
+        """
+        return bool((self.adapted or {}).get("knows_raw"))
 
     @property
     def parts(self) -> dict[str, int]:

@@ -33,7 +33,7 @@ from perfectlook.model.distances import (
 )
 from perfectlook.model.files import ModelRecord, read_centres, read_trained_on, readable
 from perfectlook.model.graphs import check_graph
-from perfectlook.model.known import FEWEST, KnownScenes
+from perfectlook.model.known import KnownScenes
 from perfectlook.model.presence import Presence, Sight
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import REGIONS, BoolArray, Float32Array, Float64Array, IntArray
@@ -265,13 +265,11 @@ class Model(StoredModel):
         """Whether a whole photo, a batch of one, is far from the known scenes; False if there are none.
 
         An adapted model knows the scenes that it was adapted to, by their features as they are. If they were
-        too few to be known alone, it aligns features, and knows its training scenes.
+        too few for that, it knows the scenes of the model before, as that model does.
         """
         if self.known_scenes is None:
             return False
-        adapted = self.record.adapted
-        knows_own = adapted is not None and adapted["n_pictures"] >= FEWEST
-        return self.known_scenes.is_far(batch if knows_own else self._aligned(batch))
+        return self.known_scenes.is_far(batch if self.record.knows_raw else self._aligned(batch))
 
     def _aligned(self, batch: FeatureBatch) -> FeatureBatch:
         return self._statistics.align(batch) if self._statistics else batch

@@ -339,7 +339,8 @@ class PerfectLook extends HTMLElement {
     try {
       const [locale] = Intl.getCanonicalLocales(found);
       const known = TEXTS[locale.split("-")[0]] || Object.keys(this.texts).length;
-      if (named && !known) this.#warn(`locale="${named}": has English texts. Set the property texts, then call refresh().`);
+      const place = `${named ? "locale" : "lang"}="${found}"`;
+      if (!known) this.#warn(`${place}: has English texts. Set the property texts, then call refresh().`);
       return locale;
     } catch {
       if (named) this.#warn(`locale="${named}": not a locale, such as de-AT. en is used.`);

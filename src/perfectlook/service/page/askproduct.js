@@ -26,21 +26,24 @@ export function reject(product, category, requestId) {
   toast(texts.spoken.rejected(nameOf(product, category)), { label: texts.product.undo, act: () => undo(row, product) });
 }
 
-/** Keep a product out of later answers. A look that has it is out of date. */
+/** Keep a product out of later answers. A look that has it is out of date, and not kept. */
 function leave({ id }) {
-  const { look, locked, rejected } = get();
-  const isIn = [look, ...look.looks].some(({ slots }) =>
-    slots.some(({ product, alternatives }) => [product, ...alternatives].some((each) => each.id === id)),
-  );
+  const { look, kept, locked, rejected } = get();
+  const has = (shown) =>
+    [shown, ...shown.looks].some(({ slots }) =>
+      slots.some(({ product, alternatives }) => [product, ...alternatives].some((each) => each.id === id)),
+    );
   set({
     rejected: [...rejected, id],
     locked: Object.fromEntries(Object.entries(locked).filter(([, held]) => held !== id)),
-    ...(isIn && { look: { ...look, phase: "none" } }),
+    ...(has(look) && { look: { ...look, phase: "none" } }),
+    ...(kept && has(kept) && { kept: null }),
   });
 }
 
 function undo(row, { id }) {
   const { answer, rejected } = get();
+  if (!rejected.includes(id)) return null; // the visitor has left the scene
   set({ rejected: rejected.filter((each) => each !== id) });
   const now = answer?.sections.find((each) => each.category === row.category);
   if (now?.requestId !== row.requestId) return again(); // the row is of another answer by now

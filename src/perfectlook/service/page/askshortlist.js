@@ -8,6 +8,7 @@ import { get, set } from "./state.js";
 import { nameOf } from "./words.js";
 
 const NAME = "shortlist";
+const restored = new Set();
 
 /** Put a product on the shortlist, or take it off. */
 export function keep(product, category, requestId) {
@@ -28,7 +29,7 @@ function store(shortlist) {
   }
 }
 
-/** Read the shortlist of the tab, and add the products of an address, whose `ids` are asked for. */
+/** Read the shortlist of the tab, and add the products of an address, each once: the visitor may take it off. */
 export async function restoreShortlist(ids) {
   let shortlist = [];
   try {
@@ -37,10 +38,12 @@ export async function restoreShortlist(ids) {
     // as above
   }
   const known = new Set(shortlist.map(({ product }) => product.id));
-  const asked = ids.filter((id) => !known.has(id)).map((id) => api.product(id).catch(() => null));
+  const wanted = ids.filter((id) => !restored.has(id));
+  const asked = wanted.filter((id) => !known.has(id)).map((id) => api.product(id).catch(() => null));
   const found = (await Promise.all(asked)).filter(Boolean);
   store([...shortlist, ...found.map((product) => ({ product, category: product.category }))]);
-  if (found.some(({ id }) => ids.includes(id)) || ids.some((id) => known.has(id))) set({ listed: true });
+  for (const id of [...wanted.filter((each) => known.has(each)), ...found.map((each) => each.id)]) restored.add(id);
+  if (wanted.some((id) => restored.has(id))) set({ listed: true });
 }
 
 /** Show the shortlist, or close it. */
