@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from perfectlook.service.service import Service
 
+STOP_SECONDS = 30.0
+"""How long a server in a thread may take to stop after the grace period."""
 KEEP_ALIVE = 30
 """Seconds that an idle connection stays open between two requests."""
 BACKLOG = 128
@@ -148,7 +150,7 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
     from perfectlook.service.app import create_app
 
     runner = server(service.settings, create_app(service))
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, name="server")
+    thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
     thread.start()
     try:
         while not runner.started:
@@ -158,7 +160,7 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
         yield
     finally:
         runner.should_exit = True
-        thread.join()
+        thread.join(service.settings.grace_seconds + STOP_SECONDS)
 
 
 def _allow_files() -> None:
