@@ -333,6 +333,16 @@ def test_elements_around_items_are_freed(around: str, tmp_path: Path) -> None:
     assert peak < 2 * 2**20
 
 
+def reason_of_the_end(path: Path, later: str) -> str:
+    """The reason why an XML feed ends after its first item."""
+    path.write_text(f"<rss><item><id>1</id></item>{later}</rss>")
+    row, end = format_of("feed.xml").read(path, "id")
+    assert isinstance(row, FeedRow)
+    assert isinstance(end, UnreadableRow)
+    assert end.is_end
+    return end.reason
+
+
 @pytest.mark.parametrize(
     "inside",
     [
@@ -342,25 +352,15 @@ def test_elements_around_items_are_freed(around: str, tmp_path: Path) -> None:
     ],
 )
 def test_an_endless_item_ends_the_feed(inside: str, tmp_path: Path) -> None:
-    path = tmp_path / "feed.xml"
-    path.write_text(f"<rss><item><id>1</id></item><item><id>2</id>{inside}</item></rss>")
-    row, end = format_of("feed.xml").read(path, "id")
-    assert isinstance(row, FeedRow)
-    assert isinstance(end, UnreadableRow)
-    assert end.is_end
-    assert "an item is larger than 4,194,304 bytes" in end.reason
+    reason = reason_of_the_end(tmp_path / "feed.xml", f"<item><id>2</id>{inside}</item>")
+    assert "an item is larger than 4,194,304 bytes" in reason
 
 
 @pytest.mark.parametrize("each", ["<n{0}/>", "<x n{0}='1'/>", "<x xmlns:n{0}='u'/>"])
 def test_endless_names_end_the_feed(each: str, tmp_path: Path) -> None:
     names = "".join(map(each.format, range(30_000)))
-    path = tmp_path / "feed.xml"
-    path.write_text(f"<rss><item><id>1</id></item>{names}<item><id>2</id></item></rss>")
-    row, end = format_of("feed.xml").read(path, "id")
-    assert isinstance(row, FeedRow)
-    assert isinstance(end, UnreadableRow)
-    assert end.is_end
-    assert end.reason == "has far more names of elements than feeds have. Export the feed again."
+    reason = reason_of_the_end(tmp_path / "feed.xml", f"{names}<item><id>2</id></item>")
+    assert reason == "has far more names of elements than feeds have. Export the feed again."
 
 
 def test_a_row_without_an_end_is_not_read_into_memory(tmp_path: Path) -> None:
