@@ -140,13 +140,15 @@ def test_a_failing_server_ends_the_run_and_the_next_run_continues(server: Web, m
     whole = dict(server.answers)
     for number in range(8):
         server.answers[at("product", number)] = fail(503)
+    # One request at a time: a scene between two products would otherwise sometimes start the count again.
+    policy = replace(POLICY, at_once=1, tries=1, given_up_after=2)
     with pytest.raises(HostUnavailableError, match=r"does not respond\. .* it continues where it stopped\."):
-        get(STL_FASHION, tmp_path / "set", mirror=url, policy=replace(POLICY, tries=1, given_up_after=3))
+        get(STL_FASHION, tmp_path / "set", mirror=url, policy=policy)
     assert not (tmp_path / "set" / "pairs.jsonl").exists()
     assert not (tmp_path / "set" / "dead.jsonl").exists()
     server.answers |= whole
     got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
-    assert (got.pairs, sum(got.counts.values())) == (8, 12)
+    assert (got.pairs, dict(got.counts)) == (8, {"there": 1, "fetched": 11})
 
 
 def test_a_picture_that_does_not_match_the_list_is_refused(server: Web, tmp_path: Path):
