@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -76,7 +77,7 @@ def test_only_repeatable_calls_are_repeated(call: ApiCall[object], again: bool) 
 
 def test_the_number_of_retries_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("perfectlook.client.time.sleep", pauses.append)
+    monkeypatch.setattr("perfectlook.client.time", SimpleNamespace(sleep=pauses.append))
     later = {"retry_after": "0"}
     with web() as server:
         server.answers["/v1/stats"] = first(fail(503, **later), fail(429, **later), serve(EMPTY))
