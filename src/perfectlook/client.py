@@ -215,7 +215,7 @@ class Calls:
         """Return one page of products, ordered by id.
 
         Args:
-            category: a whole path; all categories by default.
+            category: a whole path, the top of a subtree or a single level; all categories by default.
             limit: maximum number of products: 50 by default, up to 500.
             after: `next` of the previous page.
 

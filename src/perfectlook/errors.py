@@ -79,6 +79,10 @@ class StoreAwayError(CatalogueError):
     """The server of a catalogue cannot be reached, or cannot answer now. Trying again later may help."""
 
 
+class OtherModelError(CatalogueError):
+    """A catalogue was made with another model than the one given."""
+
+
 class CatalogueInUseError(CatalogueError):
     """Another process is syncing the catalogue; the message names it."""
 

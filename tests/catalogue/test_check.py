@@ -73,7 +73,7 @@ def test_what_stops_a_sync_is_an_error(tmp_path: Path) -> None:
     assert main(["catalogue", "check", str(feed)]) == 1
 
 
-def test_categories_are_compared_with_a_model(tmp_path: Path) -> None:
+def test_categories_are_compared_with_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     known = "Furniture|Sofas"
     feed = feed_of(tmp_path, f"1,a,1.jpg,{known},,,,,", "2,a,2.jpg,Grocery,,,,,")
     check = check_feed(feed, "showroom")
@@ -82,6 +82,9 @@ def test_categories_are_compared_with_a_model(tmp_path: Path) -> None:
         "Grocery": CategoryCheck(1, None, "unknown", 0.0),
     }
     assert check.severity == "warning"
+    assert main(["catalogue", "check", str(feed), "--model", "showroom"]) == 3
+    said = capsys.readouterr().out
+    assert "  categories: 2, compared with model rooms; 1 unknown, with 1 product\n" in said
 
 
 def test_the_command_prints_or_writes_json_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from perfectlook.catalogue.manifest import (
 )
 from perfectlook.catalogue.sources import Source, open_source
 from perfectlook.catalogue.sync import MAX_DELETE, Sync, SyncReport, drop_strays, write
-from perfectlook.errors import CatalogueError, CatalogueInUseError, UsageError
+from perfectlook.errors import CatalogueError, CatalogueInUseError, OtherModelError, UsageError
 from perfectlook.features.store import open_store as open_feature_store
 from perfectlook.feeds import FeedOptions
 from perfectlook.files import Closable
@@ -211,10 +211,10 @@ class Catalogue(Closable):
         return self._current().model
 
     def check(self, model: Model) -> None:
-        """Raise CatalogueError unless `model` made this catalogue."""
+        """Raise OtherModelError unless `model` made this catalogue."""
         held = self.model
         if held.identity != model.identity:
-            raise CatalogueError(
+            raise OtherModelError(
                 f"{self.location}: made with model {held}, but the model given is '{model.name}' "
                 f"({model.identity[:12]}, backbone {model.backbone}). Use the catalogue's model, or sync the "
                 "catalogue again with `perfectlook catalogue sync`."

@@ -44,6 +44,11 @@ class CategoryCheck:
     how: str = "not checked"
     sure: float = 0.0
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether no category of the model, or more than one, can stand for it. It is never suggested."""
+        return self.how in ("unknown", "several")
+
 
 @dataclass(slots=True)
 class PriceCheck:
@@ -92,8 +97,8 @@ class FeedCheck:
     @property
     def severity(self) -> Severity:
         """`error` if a sync would stop, `warning` if it would lose rows, fields or suggestions, else `ok`."""
-        unknown = any(each.how in ("unknown", "several") for each in self.categories.values())
-        return "error" if self.errors else "warning" if self.problems or unknown else "ok"
+        is_lossy = bool(self.problems) or any(each.is_lost for each in self.categories.values())
+        return "error" if self.errors else "warning" if is_lossy else "ok"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as JSON values."""

@@ -337,7 +337,9 @@ def _checked(found: "FeedCheck") -> Iterator[str]:
         yield f"  products with the picture of an earlier product: {found.same_picture:,}"
     if found.categories:
         compared = f", compared with model {found.model}" if found.model else ""
-        yield f"  categories: {len(found.categories):,}{compared}"
+        lost = [each.products for each in found.categories.values() if each.is_lost]
+        unknown = f"; {len(lost):,} unknown, with {counted(sum(lost), 'product')}" if lost else ""
+        yield f"  categories: {len(found.categories):,}{compared}{unknown}"
     for name, each in list(found.categories.items())[:CATEGORIES]:
         known = f" -> {each.known or '(none)'} ({each.how}, {each.sure:.0%} sure)" if found.model else ""
         yield f"    {name} ({each.products:,}){known}"

@@ -60,7 +60,8 @@ def demo(
         raise UsageError(f"--locale {locale!r}: {error}.") from error
     showroom = Demo(SHOWROOM, MODELS / "rooms", cache_folder() / "demo", locale)
     report = showroom.prepare(ProgressLine)
-    print(f"{showroom.catalogue}: {report.embedded:,} products embedded, {report.unchanged:,} unchanged")
+    products = report.added + report.changed + report.unchanged
+    print(f"{showroom.catalogue}: {products:,} products, {report.unchanged:,} of them unchanged")
     with serving(showroom, 0 if check and port is None else port) as url:
         if check:
             for room, answer in checked(url):

@@ -24,6 +24,7 @@ from perfectlook.errors import (
     BudgetError,
     CatalogueInUseError,
     FetchError,
+    OtherModelError,
     PerfectLookError,
     PictureError,
     UsageError,
@@ -218,6 +219,9 @@ def refusal_of(error: PerfectLookError, hidden: Mapping[str, str]) -> Refusal:  
         return Refusal(507, "not_stored", message, retry_after=30)
     if isinstance(error, CatalogueInUseError):
         return Refusal(503, "sync_at_work", "A sync is running. Try again later.", retry_after=5)
+    if isinstance(error, OtherModelError):
+        message = "The catalogue has another model than the server. Start the server with that model."
+        return Refusal(503, "unavailable", message, retry_after=5)
     return Refusal(503, "unavailable", "The catalogue cannot be used now. Try again later.", retry_after=5)
 
 

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from perfectlook.answers import FeedbackEvent
-from perfectlook.errors import PerfectLookError
 from perfectlook.server_answers import (
     FeedbackStats,
     Health,
@@ -107,11 +106,7 @@ async def ready(service: OpenService) -> Response:
     It answers 503 if the catalogue, or that of an arm of an experiment, cannot be read or was synced with
     another model.
     """
-    try:
-        products, name = await service.ready()
-    except PerfectLookError as error:
-        message = "The catalogue cannot be used, or has another model than the server. Try again."
-        raise Refusal(503, "unavailable", message, retry_after=5) from error
+    products, name = await service.ready()
     notes = [problem] if (problem := service.keys.check()) else []
     if notes and service.settings.keyed_reading and not service.keys.any:
         raise Refusal(503, "unavailable", f"No request can be answered: {notes[0]}.", retry_after=5)

@@ -46,7 +46,7 @@ from perfectlook.service.requests import (
 from perfectlook.service.security import reading, writing
 from perfectlook.service.service import OpenService, Service
 from perfectlook.service.thumbnails import picture_address, tag_of
-from perfectlook.taxonomy import normalise
+from perfectlook.taxonomy import matching, normalise
 from perfectlook.texts import clean_line
 from perfectlook.types import Problem, Product
 
@@ -143,7 +143,7 @@ async def facets(service: OpenService) -> Response:
 @router.get("/v1/products", **described("List products", ProductPage, 422))
 async def products(
     service: OpenService,
-    category: Annotated[str | None, Query(max_length=500, description="a whole path")] = None,
+    category: Annotated[str | None, Query(max_length=500, description="a path, or a level of it")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Annotated[str | None, Query(max_length=500, description="`next` of the previous page")] = None,
 ) -> Response:
@@ -354,10 +354,12 @@ def _folder(service: Service) -> Path:
 
 
 def _page(service: Service, category: str | None, limit: int, after: str | None) -> ProductPage:
+    found = list(service.recommender.catalogue.store.excerpts())
+    within = None if category is None else set(matching({of for _, of in found if of}, category))
     ids = sorted(
         str(id_)
-        for id_, of in service.recommender.catalogue.store.excerpts()
-        if (category is None or of == category) and (after is None or str(id_) > after)
+        for id_, of in found
+        if (within is None or of in within) and (after is None or str(id_) > after)
     )
     listed = ids[:limit]
     records = _records(service, listed)
