@@ -1,19 +1,23 @@
 """A real server on a free port, in a thread of the tests, over a small drawn shop."""
 
+import atexit
 import json
+import pickle
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import httpx
+import pytest
 
 from drawn import drawn_set
 from perfectlook.catalogue import Catalogue
+from perfectlook.features.workers import WorkerPool
 from perfectlook.model.runtime import Model
 from perfectlook.service.security import new_key
 from perfectlook.service.server import serving as in_thread
@@ -58,6 +62,29 @@ def small_store(folder: Path) -> Store:
     return Store(source, model, folder / "catalogue")
 
 
+class SharedPool:
+    """The decoding processes of all servers in this process: starting them takes longer than most tests."""
+
+    _pools: ClassVar[dict[bytes, WorkerPool[Any, Any]]] = {}
+
+    def __init__(self, initializer: Callable[[], Any], count: int) -> None:
+        key = pickle.dumps((initializer, count))
+        if key not in self._pools:
+            self._pools[key] = WorkerPool(initializer, count)
+            atexit.register(self._pools[key].close)
+        self.submit = self._pools[key].submit
+
+    def close(self) -> None:
+        """Keep the processes for the next server."""
+
+
+def opened(settings: Settings) -> Service:
+    """Open a service that decodes in the shared processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("perfectlook.service.decoding.WorkerPool", SharedPool)
+        return Service.open(settings)
+
+
 @contextmanager
 def running(store: Store, folder: Path, **settings: Any) -> Iterator[Running]:
     """Serve a store. The service stores its own files in `folder`."""
@@ -65,12 +92,12 @@ def running(store: Store, folder: Path, **settings: Any) -> Iterator[Running]:
     keys = folder / "keys"
     keys.write_text(line + "\n", encoding="utf-8")
     given = {"keys": str(keys), "feedback": str(folder / "feedback.sqlite"), "rate": 0.0, **settings}
-    service = Service.open(Settings(model=str(store.model), catalogue=str(store.catalogue), port=0, **given))
+    service = opened(Settings(model=str(store.model), catalogue=str(store.catalogue), port=0, **given))
     with serving(service) as url:
         bearer = {"Authorization": f"Bearer {key}"}
         with (
-            httpx.Client(base_url=url, timeout=30) as client,
-            httpx.Client(base_url=url, timeout=60, headers=bearer) as keyed,
+            httpx.Client(base_url=url, timeout=30, verify=False) as client,
+            httpx.Client(base_url=url, timeout=60, headers=bearer, verify=False) as keyed,
         ):
             yield Running(url, service, client, keyed)
 
