@@ -23,11 +23,14 @@ ARTEFACTS = Path(__file__).parents[1] / "out" / "page"
 
 
 def chromium() -> str:
-    """Return the browser's executable. Without one, skip the test, or fail it if CI=true."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """Return the browser's executable, if possible of the one without windows, which is faster.
+
+    Without a browser, skip the test, or fail it if CI=true.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     if found := next(filter(None, map(shutil.which, names)), None):
         return found
-    reason = "there is no Chromium; on Debian: apt-get install chromium"
+    reason = "there is no Chromium; on Debian: apt-get install chromium-headless-shell"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
