@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,6 +21,14 @@ memory = 0
 [training]
 epochs = 2
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_steps_of_presence() -> Iterator[None]:
+    """What photos show is learned in few steps; `tests/training/test_presence.py` measures how well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("perfectlook.training.presence.STEPS", 20)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""Every epoch writes a checkpoint, so that tests can stop at any of them."""
+"""Trainings that tests can stop at any epoch, and that take no longer than tests need."""
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -6,3 +8,11 @@ import pytest
 @pytest.fixture(autouse=True)
 def _checkpoints_at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("perfectlook.training.checkpoint.CHECKPOINT_SHARE", 1e9)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_steps_of_presence() -> Iterator[None]:
+    """What photos show is learned in few steps; `test_presence.py` takes as many as it needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("perfectlook.training.presence.STEPS", 20)
+        yield
