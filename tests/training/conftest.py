@@ -16,3 +16,15 @@ def _few_steps_of_presence() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("perfectlook.training.presence.STEPS", 20)
         yield
+
+
+@pytest.fixture
+def plots() -> None:
+    """Tests that ask for this get the plots that trainings draw."""
+
+
+@pytest.fixture(autouse=True)
+def _no_other_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plot takes as long as a small training."""
+    if "plots" not in request.fixturenames:
+        monkeypatch.setattr("perfectlook.training.log.draw_plot", lambda *_: None)

