@@ -72,6 +72,14 @@ def test_a_change_shows_in_other_connections(catalogue: Catalogue, store: Store)
         assert "availability" not in fields(other, store.product)
 
 
+def test_an_amount_without_a_currency_is_in_that_of_the_price(catalogue: Catalogue, store: Store) -> None:
+    assert "has no currency" in catalogue.change({store.product: {"price": "12.50"}})[store.product]
+    assert catalogue.change({store.product: {"price": "899 kr SEK"}}) == {}
+    assert catalogue.change({store.product: {"price": "799,50", "sale_price": "700 kr"}}) == {}
+    found = fields(catalogue, store.product)
+    assert (found["price"], found["sale_price"]) == ("799.50 SEK", "700.00 SEK")
+
+
 def test_a_change_that_cannot_be_made_says_why(catalogue: Catalogue, store: Store) -> None:
     id_ = store.product
     reasons = catalogue.change({id_: {"price": "1.234"}, "nobody": {"price": "1 EUR"}})

@@ -7,15 +7,23 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Record, State, answering, record_hash
-from perfectlook.feeds.fields import Cleaning
-from perfectlook.prices import SALE_DATES, UnusablePriceError, canonical_price, sale_period, why_no_sale
+from perfectlook.feeds.fields import Cleaning, CleaningOptions
+from perfectlook.prices import (
+    CURRENCIES,
+    SALE_DATES,
+    UnusablePriceError,
+    canonical_price,
+    sale_period,
+    why_no_sale,
+)
 from perfectlook.stores import Payload, Point, Store
 
 LIVE = ("price", "sale_price", SALE_DATES, "availability")
 """The fields that a change may set. None of them changes a vector."""
 
 Change: TypeAlias = Mapping[str, str | None]
-"""Texts of `LIVE` fields. None or "" removes a field; fields that are not named stay."""
+"""Texts of `LIVE` fields. None or "" removes a field; fields that are not named stay. An amount without a
+currency is in that of the product's price."""
 
 
 def change_products(store: Store, changes: Iterable[tuple[str, Change]]) -> list[str]:
@@ -100,9 +108,11 @@ def _changed(record: Record, change: Change) -> tuple[Record, str]:
     if unknown := sorted(change.keys() - set(LIVE)):
         return record, f"{unknown[0]}: cannot be changed alone. Change {', '.join(LIVE)}, or PUT the product."
     named = {name: text.strip() for name, text in change.items() if text and text.strip()}
-    if problem := next(Cleaning().clean_each(named), None):
-        return record, problem[1]
     fields = dict(record.fields)
+    currency = fields.get("price", "")[-3:]
+    options: CleaningOptions = {"currency": currency} if currency in CURRENCIES else {}
+    if problem := next(Cleaning(options).clean_each(named), None):
+        return record, problem[1]
     begins, ends = sale_period(fields.get(SALE_DATES, ""))
     if SALE_DATES not in named and (ends <= time.time() or begins == math.inf):
         fields.pop("sale_price", None)
