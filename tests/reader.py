@@ -22,6 +22,7 @@ import pytest
 from milvus_of_run import address_of, milvus_url
 from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
 from perfectlook.cli.main import INTERRUPTED, main
+from perfectlook.cli.serve import BLAS
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
 from printed import ROOT, blocks, docs_page
@@ -93,6 +94,12 @@ def _is_ready(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def _serve_until_ready(settings: Settings) -> None:
+    """Serve on a free port, in a thread: `served` takes seconds."""
+    with serving(Service.open(settings)) as url:
+        assert httpx.get(f"{url}/ready").status_code == 200
 
 
 def _toml_of(page: Path) -> str:
@@ -199,8 +206,11 @@ class Reader:
             return
         if found := re.search(r"milvus\+\S+", line):
             self.command(f"perfectlook catalogue sync SOURCE --model MODEL --catalogue {found[0]}")
-        with served(line, free_port()):
-            pass
+        for name in BLAS:
+            self.patch.setenv(name, "1")  # as the command does, which must not outlast the test
+        with self.patch.context() as patch:
+            patch.setattr("perfectlook.service.server.run", _serve_until_ready)
+            self.command(line)
 
     def demo(self, line: str) -> None:
         """Run the demo until the browser has opened the page."""

@@ -201,7 +201,7 @@ def test_an_interrupted_sync_exits_with_130_and_can_be_run_again(
     shoes = tmp_path / "pictures" / "Shoes"
     shoes.mkdir(parents=True)
     random = np.random.default_rng(0)
-    for number in range(400):
+    for number in range(200):
         colours = Image.fromarray(random.integers(0, 256, (3, 4, 3), np.uint8))
         colours.resize((64, 48)).save(shoes / f"{number}.png")
     command = [sys.executable, "-m", "perfectlook", "catalogue", "sync", str(shoes.parent)]
@@ -216,9 +216,9 @@ def test_an_interrupted_sync_exits_with_130_and_can_be_run_again(
     assert "Traceback" not in said
     with Catalogue.open(folder, create=True) as catalogue:
         assert catalogue.manifest().active is None
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert main(command[3:]) == 0
     with Catalogue.open(folder) as catalogue:
-        assert catalogue.count() == 400
+        assert catalogue.count() == 200
         assert catalogue.manifest().pending is None
 
 
@@ -355,8 +355,9 @@ def test_a_feed_that_cannot_be_used_is_an_error(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+@pytest.mark.parametrize("sizes", [[60_000], pytest.param([30_000, 60_000, 100_000], marks=pytest.mark.long)])
 def test_a_full_disk_is_an_error_and_the_next_run_completes_the_sync(
-    shop: "Shop", source: Path, folder: Path, tmp_path: Path
+    sizes: list[int], shop: "Shop", source: Path, folder: Path, tmp_path: Path
 ) -> None:
     for place in range(1, 60):
         shutil.copy(a_product(source), source / "products" / f"copy{place}.jpg")
@@ -367,7 +368,7 @@ def test_a_full_disk_is_an_error_and_the_next_run_completes_the_sync(
     command += ["--model", str(shop.model), "--catalogue", str(folder)]
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
     code += "sys.argv = sys.argv[1:]; from perfectlook.cli.main import main; sys.exit(main())"
-    for size in (30_000, 60_000, 100_000):
+    for size in sizes:
         full = [sys.executable, "-c", code, str(size), *command[3:]]
         done = subprocess.run(full, capture_output=True, text=True, check=False)
         assert done.returncode == 1, done.stderr
@@ -376,7 +377,7 @@ def test_a_full_disk_is_an_error_and_the_next_run_completes_the_sync(
         if (folder / "catalogue.sqlite").exists():
             with Catalogue.open(folder, create=True) as catalogue:
                 assert catalogue.manifest().active is None  # the catalogue has not switched
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert main(command[3:]) == 0
     with Catalogue.open(folder) as catalogue:
         assert catalogue.count() == 18 + 59
 

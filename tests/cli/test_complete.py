@@ -167,7 +167,10 @@ def test_several_categories_follow_one_flag_or_several(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["ascii", pytest.param("utf-8", marks=pytest.mark.long), pytest.param("latin-1", marks=pytest.mark.long)],
+)
 def test_a_photo_whose_name_is_not_unicode_is_answered_on_any_output(
     encoding: str, shop: "Shop", catalogue: Path, photo: Path, tmp_path: Path
 ) -> None:

@@ -208,7 +208,7 @@ def test_a_full_disk_ends_the_run_and_keeps_stored_features(draw, monkeypatch):
         extract(views[:8], "tiny", store, maps=True)
         pages = store._index.execute("PRAGMA page_count").fetchone()[0]
         store._index.execute(f"PRAGMA max_page_count = {pages}")
-        many = [View(view.picture, Rectangle(n, 0, n + 9, 9)) for view in views for n in range(8)]
+        many = [View(view.picture, Rectangle(n, 0, n + 9, 9)) for view in views for n in range(4)]
         with pytest.raises(FeatureError, match="PERFECTLOOK_CACHE"):
             extract(many, "tiny", store, maps=True)
         assert stored(views[:8], store) == direct(views[:8])
@@ -276,15 +276,15 @@ def test_the_parent_process_keeps_few_features_in_memory(draw, many_workers, mon
         append(self, keys, *arrays)
 
     monkeypatch.setattr(FeatureStore, "append", count)
-    views = [View(picture) for picture in draw(100)]
+    views = [View(picture) for picture in draw(40)]
     extract(views, "tiny", maps=True, workers=2)
-    assert sum(appended) == 100
+    assert sum(appended) == 40
     assert max(appended) < 10 + extraction.VIEWS_PER_TASK
 
 
 def test_memory_does_not_grow_with_the_number_of_pictures(draw):
-    few = [View(picture) for picture in draw(16, size=(700, 700), folder="few")]
-    many = [View(picture) for picture in draw(64, size=(700, 700), folder="many")]
+    few = [View(picture) for picture in draw(16, size=(400, 400), folder="few")]
+    many = [View(picture) for picture in draw(48, size=(400, 400), folder="many")]
     extract(few[:1], "tiny", maps=True)  # import and cache everything once
     peaks = []
     for views in (few, many):

@@ -43,8 +43,15 @@ class Shop:
         return {(pair.product, str(places[pair.scene])) for pair in made.pairs}
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The features of the pictures, which are the same in every test."""
+    return tmp_path_factory.mktemp("features")
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(cache))
     return Shop(tmp_path)
 
 

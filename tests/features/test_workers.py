@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,15 +25,33 @@ from perfectlook.features.workers import (
 PATHS = [str(Path(worker_starts.__file__).parent), str(Path(perfectlook.__file__).parents[1])]
 
 
+@pytest.fixture(scope="module")
+def one_worker() -> Iterator[WorkerPool]:
+    with WorkerPool(worker_starts.mortal, 1) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[WorkerPool]:
+    with WorkerPool(worker_starts.mortal, 2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def squarers() -> Iterator[WorkerPool]:
+    with WorkerPool(worker_starts.squarer, 2) as pool:
+        yield pool
+
+
 def died(future: Future) -> bool:
     return isinstance(future.exception(), WorkerDiedError)
 
 
-def test_every_task_is_answered_once_by_several_processes():
-    tasks = [f"sleep {number}" for number in range(8)]
-    with WorkerPool(worker_starts.mortal, 2) as pool:
-        pool.submit("sleep").result()
-        answers = [(task, future.result()) for task, future in pool.run(tasks)]
+def test_every_task_is_answered_once_by_several_processes(two_workers: WorkerPool):
+    tasks = [f"sleep {number}" for number in range(4)]
+    for future in [two_workers.submit("sleep") for _ in range(2)]:
+        future.result()  # both have started
+    answers = [(task, future.result()) for task, future in two_workers.run(tasks)]
     assert sorted(task for task, _ in answers) == tasks
     assert all(result[0] == task for task, result in answers)
     processes = {process for _, (_, process) in answers}
@@ -40,65 +59,59 @@ def test_every_task_is_answered_once_by_several_processes():
     assert os.getpid() not in processes
 
 
-def test_at_most_two_tasks_per_worker_are_taken_ahead():
+def test_at_most_two_tasks_per_worker_are_taken_ahead(squarers: WorkerPool):
     tasks = iter(range(1000))
     answered, most = 0, 0
-    with WorkerPool(worker_starts.squarer, 2) as pool:
-        for task, future in pool.run(tasks):
-            assert future.result() == task**2
-            taken = 1000 - tasks.__length_hint__()
-            most = max(most, taken - answered)
-            answered += 1
+    for task, future in squarers.run(tasks):
+        assert future.result() == task**2
+        taken = 1000 - tasks.__length_hint__()
+        most = max(most, taken - answered)
+        answered += 1
     assert (answered, most) == (1000, 2 * TASKS_PER_WORKER)
 
 
-def test_a_dead_worker_fails_only_its_task():
-    with WorkerPool(worker_starts.mortal, 2) as pool:
-        answers = list(pool.run(["a", "b", "die", "c", "d", "e", "f", "g"]))
-        assert [task for task, future in answers if died(future)] == ["die"]
-        if sys.platform != "win32":
-            with pytest.raises(WorkerDiedError, match="SIGKILL"):
-                pool.submit("die").result()
-        assert sorted(future.result()[0] for _, future in answers if not died(future)) == list("abcdefg")
-        assert len([future.result() for _, future in pool.run("xyz")]) == 3  # by new workers
+def test_a_dead_worker_fails_only_its_task(two_workers: WorkerPool):
+    answers = list(two_workers.run(["a", "b", "die", "c", "d", "e", "f", "g"]))
+    assert [task for task, future in answers if died(future)] == ["die"]
+    if sys.platform != "win32":
+        with pytest.raises(WorkerDiedError, match="SIGKILL"):
+            two_workers.submit("die").result()
+    assert sorted(future.result()[0] for _, future in answers if not died(future)) == list("abcdefg")
+    assert len([future.result() for _, future in two_workers.run("xyz")]) == 3  # by new workers
 
 
-def test_a_task_times_out_and_its_worker_is_replaced():
-    with WorkerPool(worker_starts.mortal, 1) as pool:
-        _, before = pool.submit("who").result()
-        with pytest.raises(TaskTimeoutError, match=r"timed out after 0\.3 s"):
-            pool.submit("hang", seconds=0.3).result()
-        assert not psutil.pid_exists(before)
-        _, after = pool.submit("who", seconds=60).result()
-        assert after != before
+def test_a_task_times_out_and_its_worker_is_replaced(one_worker: WorkerPool):
+    _, before = one_worker.submit("who").result()
+    with pytest.raises(TaskTimeoutError, match=r"timed out after 0\.3 s"):
+        one_worker.submit("hang", seconds=0.3).result()
+    assert not psutil.pid_exists(before)
+    _, after = one_worker.submit("who", seconds=60).result()
+    assert after != before
 
 
-def test_tasks_within_the_timeout_keep_their_worker():
-    with WorkerPool(worker_starts.mortal, 1) as pool:
-        results = [pool.submit(str(number), seconds=60).result() for number in range(50)]
+def test_tasks_within_the_timeout_keep_their_worker(one_worker: WorkerPool):
+    results = [one_worker.submit(str(number), seconds=60).result() for number in range(50)]
     assert len({process for _, process in results}) == 1
 
 
-def test_the_timeout_starts_when_a_worker_starts_the_task():
-    with WorkerPool(worker_starts.mortal, 1) as pool:
-        pool.submit("who").result()
-        waiting = [pool.submit("sleep", seconds=0.9) for _ in range(6)]  # 1.2 seconds in all
-        assert all(future.result()[0] == "sleep" for future in waiting)
+def test_the_timeout_starts_when_a_worker_starts_the_task(one_worker: WorkerPool):
+    one_worker.submit("who").result()
+    waiting = [one_worker.submit("sleep", seconds=0.9) for _ in range(6)]  # 1.2 seconds in all
+    assert all(future.result()[0] == "sleep" for future in waiting)
 
 
-def test_idle_workers_that_are_killed_are_replaced():
-    with WorkerPool(worker_starts.mortal, 2) as pool:
-        _, process = pool.submit("who").result()
-        idle = psutil.Process(process)
-        idle.kill()
-        idle.wait(30)
-        tasks = [f"sleep {number}" for number in range(4)]
-        assert sorted(future.result()[0] for _, future in pool.run(tasks)) == tasks
+def test_idle_workers_that_are_killed_are_replaced(two_workers: WorkerPool):
+    _, process = two_workers.submit("who").result()
+    idle = psutil.Process(process)
+    idle.kill()
+    idle.wait(30)
+    tasks = [f"sleep {number}" for number in range(4)]
+    assert sorted(future.result()[0] for _, future in two_workers.run(tasks)) == tasks
 
 
-def test_many_threads_may_submit():
-    with WorkerPool(worker_starts.squarer, 2) as pool, ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda number: pool.submit(number).result(), range(100)))
+def test_many_threads_may_submit(squarers: WorkerPool):
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda number: squarers.submit(number).result(), range(100)))
     assert found == [number**2 for number in range(100)]
 
 
@@ -126,24 +139,17 @@ def test_workers_that_die_at_start_are_an_error():
         pool.submit(1).result()
 
 
-def test_a_task_that_raises_is_an_error_and_keeps_its_worker():
-    with WorkerPool(worker_starts.mortal, 1) as pool:
-        _, before = pool.submit("who").result()
-        with pytest.raises(WorkerError, match="RuntimeError: as asked"):
-            pool.submit("raise").result()
-        assert pool.submit("who").result() == ("who", before)
-
-
-def test_a_task_that_needs_too_much_memory_says_so():
-    with (
-        WorkerPool(worker_starts.raising, 1) as pool,
-        pytest.raises(WorkerMemoryError, match="needs more memory"),
-    ):
-        pool.submit(MemoryError()).result()
+def test_a_task_that_raises_is_an_error_and_keeps_its_worker(one_worker: WorkerPool):
+    _, before = one_worker.submit("who").result()
+    with pytest.raises(WorkerError, match="RuntimeError: as asked"):
+        one_worker.submit("raise").result()
+    assert one_worker.submit("who").result() == ("who", before)
 
 
 def test_errors_of_this_package_are_raised_unchanged_if_they_can_be_pickled():
     with WorkerPool(worker_starts.raising, 1) as pool:
+        with pytest.raises(WorkerMemoryError, match="needs more memory"):
+            pool.submit(MemoryError()).result()
         with pytest.raises(PictureError, match="truncated"):
             pool.submit(PictureError("truncated")).result()
         with pytest.raises(WorkerError, match=r"Painting needs the extra 'paint'"):
@@ -151,11 +157,10 @@ def test_errors_of_this_package_are_raised_unchanged_if_they_can_be_pickled():
     assert not issubclass(MissingExtraError, WorkerError)
 
 
-def test_tasks_that_cannot_be_pickled_are_refused():
-    with WorkerPool(worker_starts.squarer, 1) as pool:
-        with pytest.raises(Exception, match="pickle"):
-            pool.submit(lambda: None)
-        assert pool.submit(3).result() == 9
+def test_tasks_that_cannot_be_pickled_are_refused(squarers: WorkerPool):
+    with pytest.raises(Exception, match="pickle"):
+        squarers.submit(lambda: None)
+    assert squarers.submit(3).result() == 9
 
 
 def test_closing_kills_busy_workers():
@@ -173,12 +178,13 @@ def test_closing_kills_busy_workers():
 
 
 def test_closing_while_workers_start_ends_them():
+    before = psutil.Process().children()
     pool = WorkerPool(worker_starts.mortal, 2)
     begun = [pool.submit("hang") for _ in range(4)]
     pool.close()
     assert all(future.done() for future in begun)
     running = []
-    for each in psutil.Process().children():
+    for each in set(psutil.Process().children()) - set(before):
         with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
             running.append(" ".join(each.cmdline()))
     assert not [each for each in running if "perfectlook" in each]
