@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from random_model import random_model
 from serving import Running, Store, running, small_store
 
 
@@ -31,6 +32,15 @@ def shop(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) 
     """A server that tests only read from."""
     with running(store, tmp_path_factory.mktemp("shop"), samples=str(samples)) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def other_model(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model for the same products."""
+    folder = tmp_path_factory.mktemp("other")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        return random_model(store.source, folder / "other", seed=7)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Start and stop of the server, failures of its catalogue, and limits on heads of requests."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -9,24 +8,33 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import uvicorn
 
-from milvus_of_run import need_milvus
+import serving
+from milvus_of_run import milvus_url, need_milvus, new_catalogue
 from milvus_server import MilvusServer
 from perfectlook.catalogue import Catalogue
-from perfectlook.errors import CatalogueError, ModelError, StoreAwayError
+from perfectlook.cli.main import main
+from perfectlook.errors import CatalogueError, ModelError, StoreAwayError, UsageError
 from perfectlook.model.runtime import Model
 from perfectlook.service.server import server
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
 from perfectlook.service.waiting import Waiting
-from random_model import random_model
 from serving import Running, Store, answer_of, eventually, head_of, raw, running, served
+
+
+def get(url: str, **more: Any) -> httpx.Response:
+    """Ask a server without TLS: the certificates of the system take longer to read than the answer."""
+    return httpx.get(url, timeout=30, verify=False, **more)
 
 
 def accepted(url: str) -> int:
@@ -34,7 +42,7 @@ def accepted(url: str) -> int:
 
     One that is leaving may be missed for a moment; none is counted twice.
     """
-    said = httpx.get(f"{url}/metrics", timeout=30).text
+    said = get(f"{url}/metrics").text
     answered = 'request_seconds_count{method="POST",route="/v1/complete",status="200"}'
     counts = [
         re.search(rf"^perfectlook_{re.escape(name)} (\S+)$", said, re.M) for name in ("queue", answered)
@@ -55,7 +63,8 @@ def test_serve_stops_at_a_signal_after_answering_accepted_requests(own_store: St
         answers: list[httpx.Response] = []
 
         def ask() -> None:
-            answers.append(httpx.post(f"{url}/v1/complete", files={"photo": photo}, timeout=30))
+            asked = {"files": {"photo": photo}, "timeout": 30, "verify": False}
+            answers.append(httpx.post(f"{url}/v1/complete", **asked))  # type: ignore[arg-type]
 
         threads = [threading.Thread(target=ask) for _ in range(6)]
         for thread in threads:
@@ -71,36 +80,36 @@ def test_serve_stops_at_a_signal_after_answering_accepted_requests(own_store: St
             process.kill()
         process.wait()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/health")
+        get(f"{url}/health")
 
 
-def test_wrong_settings_are_errors_before_the_server_listens(tmp_path: Path):
+def test_wrong_settings_are_errors_before_the_server_listens():
     command = [sys.executable, "-m", "perfectlook", "serve", "--model", "absent", "--catalogue", "absent"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "absent" in done.stderr
     assert "Traceback" not in done.stderr
-    shown = subprocess.run(
-        [*command, "--show-config", "--port", "9"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PERFECTLOOK_QUEUE": "5"},
-    )
-    assert 'model = "absent"' in shown.stdout
-    assert "port = 9" in shown.stdout
-    assert "queue = 5" in shown.stdout
 
 
-def test_a_port_that_is_taken_is_an_error(own_store: Store):
+def test_the_settings_are_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("PERFECTLOOK_QUEUE", "5")
+    assert main(["serve", "--model", "a", "--catalogue", "b", "--show-config", "--port", "9"]) == 0
+    shown = capsys.readouterr().out
+    assert 'model = "a"' in shown
+    assert "port = 9" in shown
+    assert "queue = 5" in shown
+
+
+def test_a_port_that_is_taken_is_an_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the tests keep theirs
+    command = ["serve", "--model", str(store.model), "--catalogue", str(store.catalogue), "--port"]
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(own_store.model)]
-        command += ["--catalogue", str(own_store.catalogue), "--port", str(port)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+        assert main([*command, str(port)]) == 2
     cause = "cannot be bound (Address already in use). Choose another --host or --port."
-    assert f"127.0.0.1:{port}: {cause}" in done.stderr
+    assert f"127.0.0.1:{port}: {cause}" in capsys.readouterr().err
 
 
 def test_a_service_whose_store_is_away_at_the_start_waits_for_it(store: Store, tmp_path: Path):
@@ -111,9 +120,9 @@ def test_a_service_whose_store_is_away_at_the_start_waits_for_it(store: Store, t
         away = store._replace(catalogue=address)  # type: ignore[arg-type]
         process, url = served(away, tmp_path / "log", "--allow-origin", "https://shop.example")
         try:
-            assert httpx.get(f"{url}/health").json() == {"status": "alive"}
+            assert get(f"{url}/health").json() == {"status": "alive"}
             for path in ("/ready", "/v1/categories", "/"):
-                refused = httpx.get(url + path, headers={"Origin": "https://shop.example"})
+                refused = get(url + path, headers={"Origin": "https://shop.example"})
                 assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
                 assert refused.json()["error"]["code"] == "unavailable"
                 assert refused.headers["access-control-allow-origin"] == "https://shop.example"
@@ -121,11 +130,9 @@ def test_a_service_whose_store_is_away_at_the_start_waits_for_it(store: Store, t
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) in (0, -signal.SIGTERM)
     assert f"{address}: connecting failed (no connection" in (tmp_path / "log").read_text()
-    wrong = [*away._replace(model=store.source)], [*away._replace(catalogue=address[:-5])]  # type: ignore[arg-type]
-    for _, model, catalogue in wrong:
-        command = [sys.executable, "-m", "perfectlook", "serve", "--port", "0"]
-        command += ["--model", str(model), "--catalogue", str(catalogue)]
-        assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode in (1, 2)
+    for model, catalogue in ((store.source, address), (store.model, address[:-5])):  # not to be waited for
+        with pytest.raises((ModelError, UsageError)):
+            Service.open(Settings(model=str(model), catalogue=catalogue, port=0))
 
 
 def waiting_server(store: Store, *errors: Exception) -> tuple[Waiting, uvicorn.Server]:
@@ -135,7 +142,7 @@ def waiting_server(store: Store, *errors: Exception) -> tuple[Waiting, uvicorn.S
     def opened() -> Service:
         if left:
             raise left.pop(0)
-        return Service.open(settings)
+        return serving.opened(settings)
 
     waiting = Waiting(opened, settings, StoreAwayError("away"))
     return waiting, server(settings, waiting)
@@ -151,9 +158,10 @@ def test_a_waiting_server_answers_once_its_store_is_there(
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            eventually(lambda: httpx.get(f"{url}/ready").status_code == 200)
+            eventually(lambda: get(f"{url}/ready").status_code == 200)
             photo = {"photo": own_store.photos[0].read_bytes()}
-            assert httpx.post(f"{url}/v1/complete", files=photo, timeout=30).status_code == 200
+            asked = httpx.post(f"{url}/v1/complete", files=photo, timeout=30, verify=False)
+            assert asked.status_code == 200
         finally:
             runner.should_exit = True
             thread.join(60)
@@ -206,14 +214,99 @@ def test_a_signal_during_the_start_is_kept():
     assert (done.returncode, done.stdout) == (0, "looked again 1\n"), done.stderr
 
 
-def test_keys_new_prints_the_key_and_its_line_to_different_streams():
-    command = [sys.executable, "-m", "perfectlook", "keys", "new", "shop"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("shop:")
-    assert done.stderr.startswith("key: pl_")
+def test_keys_new_prints_the_key_and_its_line_to_different_streams(capsys: pytest.CaptureFixture[str]):
+    assert main(["keys", "new", "shop"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("shop:")
+    assert printed.err.startswith("key: pl_")
 
 
-def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+class Link:
+    """A way to the Milvus server of the tests that can be cut, or swallow what is sent."""
+
+    def __init__(self) -> None:
+        address = urlsplit(milvus_url())
+        self._end = (address.hostname or "", address.port or 0)
+        self._open = set[socket.socket]()
+        self._flows = threading.Event()
+        self._listener = self._listening(0)
+        self.port = self._listener.getsockname()[1]
+
+    def _listening(self, port: int) -> socket.socket:
+        self._flows.set()
+        listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        return listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(self._end)
+                self._open |= {near, far}
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(65536):
+                self._flows.wait()
+                target.sendall(part)
+            target.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        """Close all connections, and refuse new ones."""
+        self._flows.set()
+        for each in (self._listener, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._open.clear()
+
+    def restore(self) -> None:
+        """Take connections again after a cut."""
+        self._listener = self._listening(self.port)
+
+    def pause(self) -> None:
+        """Accept everything, and answer nothing."""
+        self._flows.clear()
+
+    def resume(self) -> None:
+        """Send what was held back."""
+        self._flows.set()
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    need_milvus()
+    found = Link()
+    yield found
+    found.cut()
+
+
+def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, link: Link):
+    name = new_catalogue().rpartition("/")[2]
+    location = f"milvus+http://127.0.0.1:{link.port}/{name}?timeout=1&partitions=1"
+    with Catalogue.open(location.replace("=1&", "=30&"), create=True) as catalogue:
+        catalogue.sync(store.source, Model.open(store.model), workers=1)
+    with running(store._replace(catalogue=location), tmp_path) as own:  # type: ignore[arg-type]
+        assert own.photo(store.photos[0]).status_code == 200
+        for hurt, heal in ((link.cut, link.restore), (link.pause, link.resume)):
+            hurt()
+            refused = own.photo(store.photos[0])
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            assert str(link.port) not in refused.text
+            assert own.client.get("/ready").status_code == 503
+            assert own.client.get("/health").status_code == 200
+            heal()
+            eventually(lambda: own.client.get("/ready").status_code == 200)
+            eventually(lambda: own.photo(store.photos[0]).status_code == 200)
+
+
+@pytest.mark.long
+def test_a_store_that_is_killed_and_starts_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     need_milvus(local=True)
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
     milvus = MilvusServer(tmp_path / "milvus").start()
@@ -239,9 +332,9 @@ def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypat
         milvus.kill()
         process, url = served(store._replace(catalogue=location), tmp_path / "log")  # type: ignore[arg-type]
         try:
-            assert httpx.get(f"{url}/ready").status_code == 503
+            assert get(f"{url}/ready").status_code == 503
             milvus.start()
-            eventually(lambda: httpx.get(f"{url}/ready", timeout=30).status_code == 200, 120)
+            eventually(lambda: get(f"{url}/ready").status_code == 200, 120)
         finally:
             process.kill()
             process.wait()
@@ -250,10 +343,10 @@ def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypat
 
 
 def test_a_service_is_not_ready_after_a_sync_with_another_model(
-    own_shop: Running, own_store: Store, tmp_path: Path
+    own_shop: Running, own_store: Store, other_model: Path
 ):
     assert own_shop.client.get("/ready").status_code == 200
-    other = Model.open(random_model(own_store.source, tmp_path / "other", seed=7))
+    other = Model.open(other_model)
     with Catalogue.open(own_store.catalogue) as catalogue:
         catalogue.sync(own_store.source, other, workers=1)
     eventually(lambda: own_shop.client.get("/ready").status_code == 503)
@@ -276,8 +369,14 @@ def until(connection: socket.socket, end: bytes) -> None:
         received += connection.recv(65536)
 
 
-def test_a_slow_head_times_out_even_after_a_first_request(own_store: Store, tmp_path: Path):
-    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
+@pytest.fixture(scope="module")
+def impatient(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(store, tmp_path_factory.mktemp("impatient"), read_seconds=0.4) as found:
+        yield found
+
+
+def test_a_slow_head_times_out_even_after_a_first_request(impatient: Running):
+    with raw(impatient) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         until(connection, b'{"status":"alive"}')
         began = time.monotonic()
@@ -285,18 +384,14 @@ def test_a_slow_head_times_out_even_after_a_first_request(own_store: Store, tmp_
             while time.monotonic() - began < 20:
                 connection.sendall(b"G")
                 time.sleep(0.05)
-    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-        until(connection, b'{"status":"alive"}')
-        connection.sendall(b"GET /hea")  # the rest never follows
-        assert answer_of(connection) == ""
 
 
-def test_empty_lines_instead_of_a_head_time_out(own_store: Store, tmp_path: Path):
-    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
+@pytest.mark.parametrize("part", [b"GET /hea", b"\r\n"], ids=["half a line", "a line that the parser skips"])
+def test_a_head_that_does_not_go_on_times_out(impatient: Running, part: bytes):
+    with raw(impatient) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         until(connection, b'{"status":"alive"}')
-        connection.sendall(b"\r\n")  # the parser skips it, so no request begins
+        connection.sendall(part)
         assert answer_of(connection) == ""
 
 
