@@ -77,7 +77,7 @@ def test_a_large_heic_needs_the_memory_of_its_decoder_alone() -> None:
 
 
 def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_decoded() -> None:
-    slow = encoded(Image.effect_noise((3_000, 3_000), 50), "PNG")
+    slow = encoded(Image.effect_noise((3_000, 3_000), 50), "PNG", compress_level=1)
     with Decoder(1, PictureLimits(), seconds=0.02, memory=2**30) as decoder:
         decoder.warm()
         with pytest.raises(PictureError, match=r"takes more than 0\.02 s to decode.*--decode-seconds"):

@@ -9,12 +9,11 @@ import pytest
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError
 from perfectlook.model.runtime import Model
-from random_model import random_model
-from serving import Store, running
+from serving import Store, eventually, running
 
 
-def test_a_staged_model_waits_for_the_switch(own_store: Store, tmp_path: Path):
-    other = Model.open(random_model(own_store.source, tmp_path / "other", seed=7))
+def test_a_staged_model_waits_for_the_switch(own_store: Store, other_model: Path):
+    other = Model.open(other_model)
     with Catalogue.open(own_store.catalogue, own_store.model) as catalogue:
         before = catalogue.generation()
         with pytest.raises(CatalogueError, match="nothing is staged"):
@@ -36,9 +35,11 @@ def test_a_staged_model_waits_for_the_switch(own_store: Store, tmp_path: Path):
 
 
 @pytest.mark.parametrize("told", [False, True])
-def test_a_server_under_load_follows_without_a_failed_request(own_store: Store, tmp_path: Path, told: bool):
+def test_a_server_under_load_follows_without_a_failed_request(
+    own_store: Store, other_model: Path, tmp_path: Path, told: bool
+):
     models = tmp_path / "models"
-    other = random_model(own_store.source, models / "other", seed=7)
+    other = Path(shutil.copytree(other_model, models / "other"))
     follow = {} if told else {"follow_model": str(models)}
     if told:
         own_store = own_store._replace(model=Path(shutil.copytree(own_store.model, tmp_path / "model")))
@@ -61,21 +62,21 @@ def test_a_server_under_load_follows_without_a_failed_request(own_store: Store, 
                 own.service.look_again()
             before = len(statuses)
             identity = catalogue.switch().identity
-        while len(statuses) < before + 10:
-            pass
+        eventually(lambda: len(statuses) >= before + 10)
         stop.set()
         asking.join()
         assert set(statuses) == {200}
         assert own.service.recommender.model.identity == identity
 
 
-def test_a_server_that_follows_a_folder_returns_to_its_own_model(own_store: Store, tmp_path: Path):
-    other = random_model(own_store.source, tmp_path / "models" / "other", seed=7)
+def test_a_server_that_follows_a_folder_returns_to_its_own_model(
+    own_store: Store, other_model: Path, tmp_path: Path
+):
     with (
-        running(own_store, tmp_path, follow_model=str(tmp_path / "models")) as own,
+        running(own_store, tmp_path, follow_model=str(other_model.parent)) as own,
         Catalogue.open(own_store.catalogue) as catalogue,
     ):
-        catalogue.sync(own_store.source, other, stage=True, workers=1)
+        catalogue.sync(own_store.source, Model.open(other_model), stage=True, workers=1)
         for back in (False, True):
             identity = catalogue.switch(back=back).identity
             assert own.photo(own_store.photos[0]).status_code == 200
@@ -83,12 +84,11 @@ def test_a_server_that_follows_a_folder_returns_to_its_own_model(own_store: Stor
             assert own.service.recommender.model.identity == identity
 
 
-def test_a_server_of_another_model_is_not_ready(own_store: Store, tmp_path: Path):
-    other = random_model(own_store.source, tmp_path / "other", seed=7)
+def test_a_server_of_another_model_is_not_ready(own_store: Store, other_model: Path, tmp_path: Path):
     with running(own_store, tmp_path) as own, Catalogue.open(own_store.catalogue) as catalogue:
-        catalogue.sync(own_store.source, other, workers=1)
+        catalogue.sync(own_store.source, Model.open(other_model), workers=1)
         answer = own.client.get("/ready")
         assert answer.status_code == 503
         assert "another model" in answer.json()["error"]["message"]
         assert own.keyed.put(f"/v1/products/{own_store.product}", json={"category": "A"}).status_code == 503
-        assert catalogue.model.identity == Model.open(other).identity
+        assert catalogue.model.identity == Model.open(other_model).identity

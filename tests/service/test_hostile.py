@@ -402,14 +402,15 @@ def test_photos_that_are_fetched_are_within_the_budget_of_bodies(own_store: Stor
         def most_of_it(handler: Handler) -> None:
             handler.reply(200, b"x" * (2**21 - 1), content_length=str(2**21))
             sent.release()
-            shop.ended.wait(5)
+            shop.ended.wait(20)
+            handler.close_connection = True
 
         shop.answers["/room.jpg"] = most_of_it
         answers: list[httpx.Response] = []
 
         def ask() -> None:
             url = {"url": shop.url("/room.jpg")}
-            answers.append(httpx.post(f"{own.url}/v1/complete", json=url, timeout=30))
+            answers.append(own.client.post("/v1/complete", json=url))
 
         asking = [threading.Thread(target=ask) for _ in range(3)]
         for each in asking:
@@ -425,7 +426,12 @@ def test_photos_that_are_fetched_are_within_the_budget_of_bodies(own_store: Stor
 def test_slow_urls_of_one_address_do_not_close_the_fetcher(own_store: Store, tmp_path: Path):
     photo = own_store.photos[0].read_bytes()
     with web() as shop, running(own_store, tmp_path, allow_private=True) as own:
-        shop.answers["/slow.jpg"] = lambda _: shop.ended.wait(8) and None
+
+        def slow(handler: Handler) -> None:
+            shop.ended.wait(20)
+            handler.close_connection = True
+
+        shop.answers["/slow.jpg"] = slow
         shop.answers["/room.jpg"] = lambda handler: handler.reply(200, photo)
         statuses: list[int] = []
 
@@ -476,29 +482,29 @@ def test_probes_of_about_the_same_time_share_one_count(own_shop: Running, monkey
 
     monkeypatch.setattr(Catalogue, "check", slow)
     with ThreadPoolExecutor(90) as clients:
-        answers = list(clients.map(lambda _: httpx.get(f"{own_shop.url}/ready", timeout=30), range(90)))
+        answers = list(clients.map(lambda _: own_shop.client.get("/ready"), range(90)))
     assert {each.status_code for each in answers} == {200}
     assert len(counts) < 20
 
 
 def test_answers_that_no_one_reads_are_cut_off(own_store: Store, tmp_path: Path):
     (tmp_path / "samples").mkdir()
-    (tmp_path / "samples" / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(30 * 2**20))
+    (tmp_path / "samples" / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(20 * 2**20))
     settings = {"read_seconds": 0.5, "connections_each": 1, "samples": str(tmp_path / "samples")}
     get = b"GET /v1/samples/large/picture HTTP/1.1\r\nHost: a\r\n"
-    for end in (b"\r\n", b"Connection: close\r\n\r\n"):
-        with running(own_store, tmp_path, **settings) as own:
+    with running(own_store, tmp_path, **settings) as own:
+        for end in (b"\r\n", b"Connection: close\r\n\r\n"):
             with raw(own) as silent:
                 silent.sendall(get + end)
-                eventually(lambda: own.client.get("/health").status_code == 200, 20)
-            own.client.close()
-            with raw(own) as slow:
-                slow.sendall(get + b"Connection: close\r\n\r\n")
-                received = 0
-                while part := slow.recv(2**20):
-                    received += len(part)
-                    time.sleep(0.03)  # longer than the limit in all
-            assert received > 30 * 2**20
+                closing = {"Connection": "close"}
+                eventually(lambda: own.client.get("/health", headers=closing).status_code == 200, 20)  # noqa: B023
+        with raw(own) as slow:
+            slow.sendall(get + b"Connection: close\r\n\r\n")
+            received = 0
+            while part := slow.recv(2**20):
+                received += len(part)
+                time.sleep(0.03)  # longer than the limit in all
+        assert received > 20 * 2**20
 
 
 def test_addresses_of_one_ipv6_network_are_one_caller(own_store: Store, tmp_path: Path):

@@ -45,7 +45,7 @@ def check(shop: Running, cases: int, seed: int) -> None:
 
 
 def test_mutated_pictures(shop: Running):
-    check(shop, 150, seed=1)
+    check(shop, 64, seed=1)
 
 
 @pytest.mark.long

@@ -121,7 +121,7 @@ def answered(
 
 
 def test_the_api_follows_its_description(own_shop: Running):
-    ask_everything(own_shop, 5)
+    ask_everything(own_shop, 3)
 
 
 @pytest.mark.long

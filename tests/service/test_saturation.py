@@ -25,7 +25,7 @@ def counted(own: Running) -> Counter[int]:
     return Counter({int(status): int(float(count)) for status, count in found})
 
 
-@pytest.mark.parametrize("requests", [320, pytest.param(20_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("requests", [160, pytest.param(20_000, marks=pytest.mark.long)])
 def test_at_saturation_every_request_gets_its_own_answer_or_503(
     own_store: Store, tmp_path: Path, requests: int
 ):
