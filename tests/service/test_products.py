@@ -3,6 +3,8 @@
 import base64
 import io
 import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +15,22 @@ from dirty import CLEAN, DIRTY
 from drawn import FASHION
 from perfectlook.service.decoding import Decoded, Decoder
 from pictures import drawn, encoded
-from serving import Running, Store
+from serving import Running, Store, running
 
 
 def png(width: int = 96) -> bytes:
     buffer = io.BytesIO()
     drawn(width, 96).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def written(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server whose tests each put, change and read products of their own."""
+    folder = tmp_path_factory.mktemp("written")
+    own = store._replace(catalogue=Path(shutil.copytree(store.catalogue, folder / "catalogue")))
+    with running(own, folder) as found:
+        yield found
 
 
 def test_the_pages_list_every_product_once(shop: Running):
@@ -115,7 +126,7 @@ def test_the_picture_of_a_put_product_goes_with_it_alone(own_shop: Running, own_
 
 
 def test_a_worker_decodes_a_picture_as_the_sync_does_before_it(
-    own_shop: Running, monkeypatch: pytest.MonkeyPatch
+    written: Running, monkeypatch: pytest.MonkeyPatch
 ):
     decode, sizes = Decoder.decode, []
 
@@ -125,29 +136,29 @@ def test_a_worker_decodes_a_picture_as_the_sync_does_before_it(
 
     monkeypatch.setattr(Decoder, "decode", noted)
     body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
-    assert own_shop.keyed.put("/v1/products/a", json=body).status_code == 200
-    assert sizes == [own_shop.service.recommender.backbone.description.input_size]
+    assert written.keyed.put("/v1/products/a", json=body).status_code == 200
+    assert sizes == [written.service.recommender.backbone.description.input_size]
 
 
 @pytest.mark.parametrize("text", ["out of stock", "Sold Out", "https://schema.org/OutOfStock", "0"])
-def test_fields_are_cleaned_as_in_a_feed(own_shop: Running, text: str):
+def test_fields_are_cleaned_as_in_a_feed(written: Running, text: str):
     fields = {"availability": text, "price": "1.299,00 €", "sale_price": "0"}
     product = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
-    refused = own_shop.keyed.put("/v1/products/sold", json={**product, "fields": fields})
+    refused = written.keyed.put("/v1/products/sold", json={**product, "fields": fields})
     assert (refused.status_code, "sale_price is left out" in refused.text) == (422, True)
     del fields["sale_price"]
-    put = own_shop.keyed.put("/v1/products/sold", json={**product, "fields": fields}).json()
+    put = written.keyed.put("/v1/products/sold", json={**product, "fields": fields}).json()
     assert (put["availability"], put["price"]) == ("out_of_stock", "1299.00 EUR")
     asked = {"category": "Shoes", "k": 20}
-    found = own_shop.client.post("/v1/complete", files={"photo": png()}, data=asked).json()
+    found = written.client.post("/v1/complete", files={"photo": png()}, data=asked).json()
     assert "sold" not in [each["id"] for each in found["categories"][0]["products"]]
     asked |= {"where": "price > 1000 EUR", "include_unavailable": "true"}
-    found = own_shop.client.post("/v1/complete", files={"photo": png()}, data=asked).json()
+    found = written.client.post("/v1/complete", files={"photo": png()}, data=asked).json()
     assert [each["id"] for each in found["categories"][0]["products"]] == ["sold"]
 
 
-def test_an_invalid_product_is_refused(own_shop: Running):
-    put = own_shop.keyed.put
+def test_an_invalid_product_is_refused(written: Running):
+    put = written.keyed.put
     assert put("/v1/products/x", json={"category": FASHION[0]}).status_code == 422  # no picture
     assert put("/v1/products/x", json={"category": "|", "picture_base64": "AAAA"}).status_code == 422
     assert put("/v1/products/x", json={"category": "A", "picture_base64": "*"}).status_code == 422
@@ -155,60 +166,60 @@ def test_an_invalid_product_is_refused(own_shop: Running):
     private = {"category": "A", "picture_url": "http://127.0.0.1/a.jpg"}
     assert put("/v1/products/x", json=private).json()["error"]["code"] == "bad_url"
     assert put("/v1/products/x", content=b"x").status_code == 415
-    assert own_shop.client.get("/v1/products/x").status_code == 404
+    assert written.client.get("/v1/products/x").status_code == 404
 
 
-def test_a_form_with_the_picture(own_shop: Running):
-    answer = own_shop.keyed.put(
+def test_a_form_with_the_picture(written: Running):
+    answer = written.keyed.put(
         "/v1/products/new", data={"product": '{"category": "Furniture|Chairs"}'}, files={"picture": png(64)}
     )
     assert answer.json()["category"] == "Furniture|Chairs"
-    found = own_shop.client.post("/v1/complete", files={"photo": png()}, data={"category": "Chairs"}).json()
+    found = written.client.post("/v1/complete", files={"photo": png()}, data={"category": "Chairs"}).json()
     assert [each["id"] for each in found["categories"][0]["products"]] == ["new"]
 
 
 @pytest.mark.parametrize("id_", ["a%00b", "b6a5%2Fpicture", "x" * 201, "%E2%80%AEabc", "%20"])
-def test_ids_that_a_feed_may_not_have_are_refused(own_shop: Running, id_: str):
+def test_ids_that_a_feed_may_not_have_are_refused(written: Running, id_: str):
     body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
-    answer = own_shop.keyed.put(f"/v1/products/{id_}", json=body)
+    answer = written.keyed.put(f"/v1/products/{id_}", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
 
 
-def test_control_characters_are_removed_as_in_a_feed(own_shop: Running, store: Store):
+def test_control_characters_are_removed_as_in_a_feed(written: Running, store: Store):
     texts = {"title": DIRTY, "category": f"A|{DIRTY}", "fields": {"brand": DIRTY, f"a{DIRTY}": DIRTY}}
     body = {**texts, "picture_base64": base64.b64encode(png()).decode()}
-    put = own_shop.keyed.put("/v1/products/dirty", json=body).json()
+    put = written.keyed.put("/v1/products/dirty", json=body).json()
     assert (put["title"], put["category"], put["brand"]) == (CLEAN, f"A|{CLEAN}", CLEAN)
     assert put["fields"] == {f"a{CLEAN}".lower(): CLEAN}
     asked = {"price": "2\x1b0 EUR\u202e", "availability": "sold\0 out"}
-    patched = own_shop.keyed.patch(f"/v1/products/{store.product}", json=asked).json()
+    patched = written.keyed.patch(f"/v1/products/{store.product}", json=asked).json()
     assert (patched["price"], patched["availability"]) == ("20.00 EUR", "out_of_stock")
 
 
 @pytest.mark.parametrize("name", ["link", "image_link", "mobile_link"])
-def test_links_that_could_run_a_script_are_refused(own_shop: Running, name: str):
+def test_links_that_could_run_a_script_are_refused(written: Running, name: str):
     body = {"category": "A", "picture_base64": base64.b64encode(png()).decode()}
     for link in ("javascript:alert(1)", "java\tscript:alert(1)", " \x01javascript:alert(1)"):
-        answer = own_shop.keyed.put("/v1/products/x", json={**body, "fields": {name: link}})
+        answer = written.keyed.put("/v1/products/x", json={**body, "fields": {name: link}})
         assert (answer.status_code, f"{name} is left out" in answer.text) == (422, True)
 
 
-def test_a_product_with_a_nul_in_its_id_can_be_deleted(own_shop: Running):
-    catalogue = own_shop.service.recommender.catalogue
+def test_a_product_with_a_nul_in_its_id_can_be_deleted(written: Running):
+    catalogue = written.service.recommender.catalogue
     (point,) = catalogue.get(
-        [own_shop.client.get("/v1/products").json()["products"][0]["id"]], model_of(own_shop)
+        [written.client.get("/v1/products").json()["products"][0]["id"]], model_of(written)
     ).values()
     catalogue.store.upsert([replace(point, id="a\0b")])  # an earlier version stored such ids
-    assert own_shop.client.get("/v1/products/a%00b").status_code == 200
-    assert own_shop.keyed.delete("/v1/products/a%00b").status_code == 200
-    assert own_shop.client.get("/v1/products/a%00b").status_code == 404
+    assert written.client.get("/v1/products/a%00b").status_code == 200
+    assert written.keyed.delete("/v1/products/a%00b").status_code == 200
+    assert written.client.get("/v1/products/a%00b").status_code == 404
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "text"])
-def test_a_picture_is_a_regular_file_with_a_picture(own_shop: Running, tmp_path: Path, kind: str):
-    catalogue = own_shop.service.recommender.catalogue
-    id_ = own_shop.client.get("/v1/products").json()["products"][0]["id"]
-    (point,) = catalogue.get([id_], model_of(own_shop)).values()
+def test_a_picture_is_a_regular_file_with_a_picture(written: Running, tmp_path: Path, kind: str):
+    catalogue = written.service.recommender.catalogue
+    id_ = written.client.get("/v1/products").json()["products"][1]["id"]
+    (point,) = catalogue.get([id_], model_of(written)).values()
     place = tmp_path / "picture.jpg"
     if kind == "pipe":
         os.mkfifo(place)
@@ -218,39 +229,39 @@ def test_a_picture_is_a_regular_file_with_a_picture(own_shop: Running, tmp_path:
         place.write_text("secret")
     catalogue.store.set_payloads({id_: {**point.payload, "picture": str(place), "picture_sha256": kind * 16}})
     for size in ("", "?size=64"):
-        assert own_shop.client.get(f"/v1/products/{id_}/picture{size}").status_code == 404
+        assert written.client.get(f"/v1/products/{id_}/picture{size}").status_code == 404
 
 
 def model_of(shop: Running):
     return shop.service.recommender.model
 
 
-def test_a_patched_product_changes_without_its_picture(own_shop: Running, store: Store):
+def test_a_patched_product_changes_without_its_picture(written: Running, store: Store):
     place = f"/v1/products/{store.product}"
-    picture = own_shop.client.get(f"{place}/picture").content
-    answer = own_shop.keyed.patch(place, json={"price": "20 EUR", "sale_price": "15 EUR"})
+    picture = written.client.get(f"{place}/picture").content
+    answer = written.keyed.patch(place, json={"price": "20 EUR", "sale_price": "15 EUR"})
     assert answer.status_code == 200, answer.text
     assert (answer.json()["price"], answer.json()["sale_price"]) == ("20.00 EUR", "15.00 EUR")
-    assert own_shop.client.get(f"{place}/picture").content == picture
-    own_shop.keyed.patch(place, json={"sale_price": None, "availability": "sold out"})
-    after = own_shop.client.get(place).json()
+    assert written.client.get(f"{place}/picture").content == picture
+    written.keyed.patch(place, json={"sale_price": None, "availability": "sold out"})
+    after = written.client.get(place).json()
     assert (after["price"], after["availability"]) == ("20.00 EUR", "out_of_stock")
     assert after["sale_price"] is None
-    like = own_shop.client.post("/v1/similar", json={"id": store.product}).json()
+    like = written.client.post("/v1/similar", json={"id": store.product}).json()
     assert store.product not in [each["id"] for each in like["products"]]
 
 
-def test_a_patch_that_cannot_be_made_is_refused(own_shop: Running, store: Store):
+def test_a_patch_that_cannot_be_made_is_refused(written: Running, store: Store):
     place = f"/v1/products/{store.product}"
-    assert own_shop.client.patch(place, json={"price": "1 EUR"}).status_code == 401
-    assert own_shop.keyed.patch("/v1/products/nobody", json={"price": "1 EUR"}).status_code == 404
+    assert written.client.patch(place, json={"price": "1 EUR"}).status_code == 401
+    assert written.keyed.patch("/v1/products/nobody", json={"price": "1 EUR"}).status_code == 404
     for wrong in ({"price": "1.234"}, {"availability": "maybe"}, {"title": "Mine"}, {"price": 7}):
-        assert own_shop.keyed.patch(place, json=wrong).status_code == 422, wrong
+        assert written.keyed.patch(place, json=wrong).status_code == 422, wrong
 
 
-def test_many_products_are_patched_and_each_is_answered(own_shop: Running, store: Store):
+def test_many_products_are_patched_and_each_is_answered(written: Running, store: Store):
     asked = [{"id": store.product, "price": "3 EUR"}, {"id": "nobody", "price": "3 EUR"}]
-    answer = own_shop.keyed.patch("/v1/products", json={"products": asked}).json()
+    answer = written.keyed.patch("/v1/products", json={"products": asked}).json()
     assert answer == {
         "changed": 1,
         "products": [
@@ -258,32 +269,32 @@ def test_many_products_are_patched_and_each_is_answered(own_shop: Running, store
             {"id": "nobody", "error": "product 'nobody': not in the catalogue. Check the id."},
         ],
     }
-    assert own_shop.client.get(f"/v1/products/{store.product}").json()["price"] == "3.00 EUR"
+    assert written.client.get(f"/v1/products/{store.product}").json()["price"] == "3.00 EUR"
     many = [{"id": str(number), "price": "3 EUR"} for number in range(1_001)]
-    assert own_shop.keyed.patch("/v1/products", json={"products": many}).status_code == 422
+    assert written.keyed.patch("/v1/products", json={"products": many}).status_code == 422
     large = {"products": [{"id": "x", "price": "1" * 9_000}] * 130}
-    assert own_shop.keyed.patch("/v1/products", json=large).status_code == 413
+    assert written.keyed.patch("/v1/products", json=large).status_code == 413
 
 
-def test_every_spelling_of_an_id_names_the_same_product(own_shop: Running):
+def test_every_spelling_of_an_id_names_the_same_product(written: Running):
     composed, decomposed = "/v1/products/caf%c3%a9", "/v1/products/cafe%cc%81"
     body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
-    assert own_shop.keyed.put(decomposed, json=body).json()["id"] == "caf\u00e9"
+    assert written.keyed.put(decomposed, json=body).json()["id"] == "caf\u00e9"
     for path in (composed, decomposed, f"{decomposed}/picture"):
-        assert own_shop.client.get(path).status_code == 200
-    assert own_shop.keyed.delete(decomposed).status_code == 200
-    assert own_shop.client.get(composed).status_code == 404
+        assert written.client.get(path).status_code == 200
+    assert written.keyed.delete(decomposed).status_code == 200
+    assert written.client.get(composed).status_code == 404
 
 
 @pytest.mark.parametrize(
     "price", ["Sale Price", " sale_price ", "g:sale_price", "salePrice", "special price"]
 )
-def test_fields_have_the_names_that_they_have_in_a_feed(own_shop: Running, price: str):
+def test_fields_have_the_names_that_they_have_in_a_feed(written: Running, price: str):
     body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
     fields = {" Price": "10.00 EUR", price: "12 EUR", "quantity": "0", "Colour Temp": "warm"}
-    refused = own_shop.keyed.put("/v1/products/x", json={**body, "fields": fields})
+    refused = written.keyed.put("/v1/products/named", json={**body, "fields": fields})
     assert (refused.status_code, "sale_price is left out" in refused.text) == (422, True)
     fields[price] = "8 EUR"
-    put = own_shop.keyed.put("/v1/products/x", json={**body, "fields": fields}).json()
+    put = written.keyed.put("/v1/products/named", json={**body, "fields": fields}).json()
     assert (put["price"], put["sale_price"], put["availability"]) == ("10.00 EUR", "8.00 EUR", "out_of_stock")
     assert put["fields"] == {"quantity": "0", "colour_temp": "warm"}
