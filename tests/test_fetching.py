@@ -6,10 +6,12 @@ import socket
 import threading
 import tracemalloc
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
+import httpx
 import pytest
 
 from perfectlook.errors import FetchError
@@ -18,6 +20,14 @@ from web import Handler, Web, break_off, fail, first, redirect, serve, stall, tr
 
 LIMITS = FetchLimits(allow_private=True, seconds=5, first_pause=0.01, max_bytes=1000)
 SHORT = replace(LIMITS, seconds=0.3, tries=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_context() -> Iterator[None]:
+    """Read the certificates of the system once: it takes longer than most of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx.create_ssl_context", cache(httpx.create_ssl_context))
+        yield
 
 
 def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes | None:
@@ -393,7 +403,7 @@ def test_closing_stops_fetches_of_other_threads(server: Web) -> None:
         for thread in threads:
             thread.start()
         while len(server.asked) < 2:
-            pass
+            server.ended.wait(0.001)
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
