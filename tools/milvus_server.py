@@ -32,8 +32,10 @@ FAST = {
     "QUERYCOORD_CHECKSEGMENTINTERVAL": "50",
     "COMMON_SESSION_TTL": "8",
 }
-"""Settings for tests: strong reads wait 20 ms for the server's clock instead of 200. Loading is quicker. After
-a kill, the server waits until the sessions of its earlier self end: 8 seconds instead of 30."""
+"""Settings for tests: strong reads wait 20 ms for the server's clock instead of 200. Loading is quicker.
+
+A server that was killed waits until the sessions of its earlier process end: 8 seconds instead of 30.
+"""
 STEADY = {**FAST, "COMMON_SESSION_TTL": "120"}
 """Settings for a server that is not killed: it ends itself if it is too busy to keep its sessions alive."""
 

@@ -115,7 +115,7 @@ def test_a_change_during_a_sync_stays(catalogue: Catalogue, store: Store, recent
 MODEL, OTHER = ToyModel(), ToyModel(seed=1)
 
 
-@pytest.fixture(params=["embedded", "milvus"])
+@pytest.fixture(params=["embedded", pytest.param("milvus", marks=pytest.mark.long)])
 def staged(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Iterator[Catalogue]:
     """A catalogue with vectors of another model that wait for the switch."""
     place = new_catalogue() if request.param == "milvus" else tmp_path / "staged"

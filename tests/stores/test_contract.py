@@ -485,12 +485,13 @@ def test_any_history_answers_like_brute_force(
     store.close()
 
 
-def test_any_history_on_milvus_answers_like_brute_force(on_milvus: Store) -> None:
+@pytest.mark.parametrize("examples", [6, pytest.param(40, marks=pytest.mark.long)])
+def test_any_history_on_milvus_answers_like_brute_force(on_milvus: Store, examples: int) -> None:
     store = on_milvus
     emptied(store, {"model": "a"}, "first", 3)
 
     @given(history=st.lists(actions, max_size=14))
-    @settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck), database=None)
+    @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
     def check(history: list[tuple[str, object]]) -> None:
         store.delete("abcdefghijklmnop")
         check_history(store, history)

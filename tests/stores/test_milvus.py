@@ -202,7 +202,12 @@ def test_only_flat_collections_are_exact() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["index=DISKANN", "mmap=true&shards=2&partitions=3", "index=IVF_SQ8&candidates=64"]
+    "query",
+    [
+        "mmap=true&shards=2&partitions=3",
+        pytest.param("index=IVF_SQ8&candidates=64", marks=pytest.mark.long),
+        pytest.param("index=DISKANN", marks=pytest.mark.long),
+    ],
 )
 def test_a_collection_has_the_layout_of_the_settings(query: str) -> None:
     url = new_catalogue()
@@ -260,7 +265,7 @@ def test_a_manifest_larger_than_a_text_is_written_in_parts(
     assert len(store._connection.read_rows("part")) < 20  # the parts of earlier manifests are deleted
 
 
-@pytest.mark.parametrize("writes", [0, 1, 3])
+@pytest.mark.parametrize("writes", [1, *(pytest.param(each, marks=pytest.mark.long) for each in (0, 3))])
 def test_a_killed_writer_of_a_manifest_leaves_the_old_one(
     store: MilvusStore, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:

@@ -166,8 +166,9 @@ trees = st.recursive(
 )
 
 
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.long)])
 def test_random_filters_answer_like_sqlite(
-    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, examples: int
 ) -> None:
     one, other = stores
 
@@ -177,7 +178,7 @@ def test_random_filters_answer_like_sqlite(
         within=st.none() | st.frozensets(st.sampled_from(CATEGORIES), min_size=1),
         at=st.sampled_from([MARCH - 1, MARCH, MARCH + 86_399, MARCH + 86_400]),
     )
-    @settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck), database=None)
+    @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
     @example(tree=parse_filter("not (price < 9007199254740993)"), k=2500, within=None, at=MARCH)
     @example(tree=parse_filter(f"not (brand = {LONG}y)"), k=2500, within=None, at=MARCH)
     @example(tree=parse_filter("sale_price != 4 EUR and not title contains oak"), k=99, within=None, at=MARCH)
