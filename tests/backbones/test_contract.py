@@ -32,7 +32,20 @@ OPENERS: dict[str, Callable[[], Backbone]] = {
 RUN_IN_BATCHES = {"transformers-vit", "transformers-convnext"}
 
 
-@pytest.fixture(scope="module", params=OPENERS)
+ALIKE = {
+    "lite1-onnxruntime",
+    "lite2-onnxruntime",
+    "lite0-two-threads",
+    "dinov2-small",
+    "transformers-convnext",
+}
+"""Like another one: the short tests leave them out."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.long] * (name in ALIKE)) for name in OPENERS],
+)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

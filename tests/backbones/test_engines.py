@@ -47,7 +47,9 @@ def cosines(one: Float32Array, other: Float32Array) -> Float32Array:
     return products / np.linalg.norm(one, axis=-1) / np.linalg.norm(other, axis=-1)
 
 
-@pytest.mark.parametrize("name", LITE)
+@pytest.mark.parametrize(
+    "name", [LITE[0], *(pytest.param(each, marks=pytest.mark.long) for each in LITE[1:])]
+)
 @pytest.mark.parametrize("engine", ["openvino", "cuda"])
 def test_fp32_features_are_the_same_on_every_engine(name: str, engine: str) -> None:
     needs(engine)
@@ -55,7 +57,9 @@ def test_fp32_features_are_the_same_on_every_engine(name: str, engine: str) -> N
         assert np.abs(one - other).max() < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])
+@pytest.mark.parametrize(
+    "name", ["efficientnet-lite0", pytest.param("efficientnet-lite2", marks=pytest.mark.long)]
+)
 def test_bf16_is_close_to_fp32_and_has_its_own_identity(name: str) -> None:
     needs("openvino")
     for exact, short in zip(features(name), features(f"{name}:bf16"), strict=True):

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,21 +25,33 @@ epochs = 2
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _few_steps_of_presence() -> Iterator[None]:
-    """What photos show is learned in few steps; `tests/training/test_presence.py` measures how well."""
+def _quick_training() -> Iterator[None]:
+    """Few steps learn what photos show: `tests/training/test_presence.py` measures how well. And no plot."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("perfectlook.training.presence.STEPS", 20)
+        patch.setattr("perfectlook.training.log.draw_plot", lambda *_: None)
         yield
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.fixture(autouse=True)
+def _one_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The features of pictures are extracted once."""
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(cache))
+
+
+@pytest.fixture(scope="module")
+def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        patch.setenv("PERFECTLOOK_CACHE", str(cache))
         drawn_set(folder / "set", scenes=80)
         (folder / "config.toml").write_text(CONFIG)
-        arguments = ["train", str(folder / "set"), "--out", str(folder / "model")]
+        arguments = ["train", str(folder / "set"), "--out", str(folder / "model"), "--workers", "1"]
         assert main([*arguments, "--config", str(folder / "config.toml")]) == 0
     return folder
 
@@ -112,7 +125,7 @@ def test_a_model_of_another_backbone_is_refused(trained, tmp_path, capsys):
 
 
 def test_a_bad_picture_is_reported_and_left_out(trained, tmp_path, capsys):
-    drawn_set(tmp_path / "set", scenes=80)
+    drawn_set(tmp_path / "set", scenes=20)
     victim = sorted((tmp_path / "set" / "scenes").iterdir())[0]
     victim.write_bytes(b"")
     arguments = ["evaluate", str(trained / "model"), str(tmp_path / "set"), "--split", "all"]
@@ -121,7 +134,7 @@ def test_a_bad_picture_is_reported_and_left_out(trained, tmp_path, capsys):
 
 
 def test_a_picture_that_train_cannot_use_is_named_and_strict_refuses_it(trained, tmp_path, capsys):
-    drawn_set(tmp_path / "set", scenes=80)
+    drawn_set(tmp_path / "set", scenes=40)
     victim = sorted((tmp_path / "set" / "products").iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:200])
     arguments = ["train", str(tmp_path / "set"), "--out", str(tmp_path / "m")]
@@ -141,7 +154,7 @@ def test_a_set_named_twice_is_wrong_use(trained, tmp_path, capsys):
 
 
 def test_several_sets_train_one_model(trained, tmp_path):
-    drawn_set(tmp_path / "second", scenes=40, seed=5)
+    drawn_set(tmp_path / "second", scenes=20, seed=5)
     arguments = ["train", str(trained / "set"), str(tmp_path / "second"), "--out", str(tmp_path / "m")]
     assert main([*arguments, "--config", str(trained / "config.toml"), "--epochs", "1"]) == 0
     record = json.loads((tmp_path / "m" / "config.json").read_text())
@@ -151,10 +164,10 @@ def test_several_sets_train_one_model(trained, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def baselines(trained):
+def baselines(trained: Path, cache: Path) -> Path:
     """A popularity model and a ridge, trained as a user does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERFECTLOOK_CACHE", str(trained / "cache"))
+        patch.setenv("PERFECTLOOK_CACHE", str(cache))
         for name in ("popularity", "ridge"):
             arguments = ["train", str(trained / "set"), "--out", str(trained / name), "--baseline", name]
             assert main([*arguments, "--backbone", "tiny", "--seed", "1"]) == 0
@@ -238,8 +251,7 @@ def test_adapt_writes_a_model_with_the_statistics_of_photos(trained, tmp_path, c
     assert main(["evaluate", str(tmp_path / "adapted"), str(trained / "set"), "--split", "all"]) == 0
 
 
-def test_train_makes_the_prior_of_a_set_without_pairs(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
+def test_train_makes_the_prior_of_a_set_without_pairs(tmp_path, capsys):
     folder = drawn_set(tmp_path / "set", scenes=8)
     (folder / "pairs.jsonl").unlink()
     arguments = ["train", str(folder), "--out", str(tmp_path / "model"), "--backbone", "tiny"]

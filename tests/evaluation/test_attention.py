@@ -38,11 +38,13 @@ def models(features, tmp_path_factory) -> dict[str, Model]:
         train_on_features(features, folder / mode, TrainingConfig(model=shape, epochs=0))
         return Model.open(folder / mode)
 
-    return {
-        "hybrid": trained("hybrid", distance="l2"),
-        "local": trained("local"),
-        "global": trained("global"),
-    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("perfectlook.training.log.draw_plot", lambda *_: None)  # it takes as long as a training
+        return {
+            "hybrid": trained("hybrid", distance="l2"),
+            "local": trained("local"),
+            "global": trained("global"),
+        }
 
 
 def scene() -> SceneEmbedding:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +57,20 @@ def a_model(folder, config: ModelConfig):
     return network.eval(), data
 
 
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("default") / "model"
+    a_model(folder, CONFIGS["default"])
+    return folder
+
+
+@pytest.fixture
+def copied(default: Path, tmp_path: Path) -> Path:
+    """A copy of it, which a test may change."""
+    return Path(shutil.copytree(default, tmp_path / "model"))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_graphs_equal_the_torch_model(name: str, tmp_path):
     network, data = a_model(tmp_path / "model", CONFIGS[name])
@@ -85,13 +100,12 @@ def test_the_graphs_equal_the_torch_model(name: str, tmp_path):
             assert scene.attention(category).sum() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_the_query_point_orders_products_as_the_hybrid_distance_does(tmp_path):
-    _, data = a_model(tmp_path / "model", CONFIGS["default"])
-    model = Model.open(tmp_path / "model")
-    products = data.features.products.batch(slice(None))
-    centres = np.stack([model.centre(name) for name in data.features.product_categories])
+def test_the_query_point_orders_products_as_the_hybrid_distance_does(default):
+    features, model = styled_set(), Model.open(default)
+    products = features.products.batch(slice(None))
+    centres = np.stack([model.centre(name) for name in features.product_categories])
     vectors = model.embed_products(products, centres)
-    scene = model.embed_scene(data.features.scenes.batch([0]))
+    scene = model.embed_scene(features.scenes.batch([0]))
     category = model.categories[1]
     distances = scene.distances(category, vectors).total
     to_point = np.sum((vectors - scene.query_point(category)) ** 2, axis=1)
@@ -99,9 +113,8 @@ def test_the_query_point_orders_products_as_the_hybrid_distance_does(tmp_path):
     assert constant == pytest.approx(np.full(len(vectors), constant.mean()), abs=1e-5)
 
 
-def test_an_unknown_category_gets_the_overall_centre_and_even_attention(tmp_path):
-    a_model(tmp_path / "model", CONFIGS["default"])
-    model = Model.open(tmp_path / "model")
+def test_an_unknown_category_gets_the_overall_centre_and_even_attention(default):
+    model = Model.open(default)
     data = styled_set()
     scene = model.embed_scene(data.scenes.batch([0]))
     assert model.resolve("Toys|Kites").how == "unknown"
@@ -111,15 +124,12 @@ def test_an_unknown_category_gets_the_overall_centre_and_even_attention(tmp_path
     assert (scene.attention("Home|Lamps") == scene.attention("Lighting|Lamps")).all()
 
 
-def test_writing_twice_gives_the_same_identity(tmp_path):
-    for name in ("one", "two"):
-        a_model(tmp_path / name, CONFIGS["default"])
-    assert Model.open(tmp_path / "one").identity == Model.open(tmp_path / "two").identity
+def test_writing_twice_gives_the_same_identity(default, tmp_path):
+    a_model(tmp_path / "again", CONFIGS["default"])
+    assert Model.open(tmp_path / "again").identity == Model.open(default).identity
 
 
-def damaged(tmp_path, name: str, content: bytes | None):
-    folder = tmp_path / "model"
-    a_model(folder, CONFIGS["default"])
+def damaged(folder: Path, name: str, content: bytes | None) -> Path:
     if content is None:
         (folder / name).unlink()
     else:
@@ -140,16 +150,16 @@ def damaged(tmp_path, name: str, content: bytes | None):
         ("scene.onnx", None, "scene.onnx"),
     ],
 )
-def test_the_error_for_a_damaged_model_names_it(name: str, content: bytes | None, says: str, tmp_path):
-    folder = damaged(tmp_path, name, content)
+def test_the_error_for_a_damaged_model_names_it(name: str, content: bytes | None, says: str, copied):
+    folder = damaged(copied, name, content)
     with pytest.raises(ModelError, match=says):
         Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
 
 
 @pytest.mark.parametrize("name", ["centres.npz", "scene.onnx"])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04rubbish"])
-def test_the_error_for_a_wrong_file_names_it(name: str, content: bytes, tmp_path):
-    folder = damaged(tmp_path, name, content)
+def test_the_error_for_a_wrong_file_names_it(name: str, content: bytes, copied):
+    folder = damaged(copied, name, content)
     record = ModelRecord.read(folder)
     found = identity_of(folder, record.config, record.categories)
     dataclasses.replace(record, identity=found).write(folder)
@@ -157,12 +167,11 @@ def test_the_error_for_a_wrong_file_names_it(name: str, content: bytes, tmp_path
         Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
 
 
-def test_an_edited_record_is_refused(tmp_path):
-    a_model(tmp_path / "model", CONFIGS["default"])
-    path = tmp_path / "model" / "config.json"
+def test_an_edited_record_is_refused(copied):
+    path = copied / "config.json"
     path.write_text(path.read_text().replace('"squared_l2"', '"l2"'))
     with pytest.raises(ModelError, match="its files have changed"):
-        Model.open(tmp_path / "model")
+        Model.open(copied)
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
@@ -178,26 +187,23 @@ def test_a_misspelt_model_of_the_package_is_suggested(opening):
         opening("zzz")
 
 
-def test_features_of_another_backbone_are_refused(tmp_path):
-    a_model(tmp_path / "model", CONFIGS["default"])
+def test_features_of_another_backbone_are_refused(default):
     batch = styled_set().scenes.batch([0])
     wider = batch._replace(global_vectors=np.zeros((1, 99), np.float32))
     with pytest.raises(ModelError, match=r"global_vectors of shape \(12,\), got \(99,\)"):
-        Model.open(tmp_path / "model").embed_scene(wider)
+        Model.open(default).embed_scene(wider)
 
 
-def test_a_model_folder_may_be_moved(tmp_path):
-    a_model(tmp_path / "model", CONFIGS["default"])
-    before = Model.open(tmp_path / "model").identity
-    shutil.move(tmp_path / "model", tmp_path / "elsewhere")
+def test_a_model_folder_may_be_moved(copied, tmp_path):
+    before = Model.open(copied).identity
+    shutil.move(copied, tmp_path / "elsewhere")
     assert Model.open(tmp_path / "elsewhere").identity == before
     assert json.loads((tmp_path / "elsewhere" / "config.json").read_text())["format"] == 2
 
 
-def test_a_record_without_a_baseline_field_is_a_compatibility_model(tmp_path):
-    a_model(tmp_path / "model", CONFIGS["default"])
-    path = tmp_path / "model" / "config.json"
+def test_a_record_without_a_baseline_field_is_a_compatibility_model(copied):
+    path = copied / "config.json"
     record = json.loads(path.read_text())
     assert record.pop("baseline") is None
     path.write_text(json.dumps(record))
-    assert Model.open(tmp_path / "model").record.baseline is None
+    assert Model.open(copied).record.baseline is None

@@ -159,7 +159,7 @@ def test_the_model_on_disk_ranks_like_the_validation_that_chose_it(tmp_path: Pat
 def test_a_network_that_adds_nothing_is_not_kept(tmp_path: Path) -> None:
     features = styled_set(**SETS)
     shape = ModelConfig(backbone="tiny", dimension=2, hidden=2, memory=0, linear_path="none")
-    config = TrainingConfig(model=shape, epochs=8, patience=1, learning_rate=1e-6)
+    config = TrainingConfig(model=shape, epochs=1, learning_rate=1e-6)
     record = train_on_features(features, tmp_path / "m", config, may_drop=True)
     assert record.baseline == "mixture"
     assert record.training["network_adds"] < ADDS

@@ -86,7 +86,7 @@ def figures() -> dict[str, float]:
     learned, held_out = set(scenes[:110]), scenes[110:]
     model = ProductModel()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("perfectlook.training.presence.STEPS", 150)  # enough for scenes this simple
+        patch.setattr("perfectlook.training.presence.STEPS", 80)  # enough for scenes this simple
         presence = fit_presence(cropped, whole, model, learned)  # type: ignore[arg-type]
     assert presence is not None
     vectors = model.product_vectors(whole)

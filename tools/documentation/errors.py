@@ -8,6 +8,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +65,12 @@ def messages(sources: Mapping[str, str] | None = None) -> list[Message]:
     Args:
         sources: the code by module, by default the package's.
     """
-    trees = {name: ast.parse(text) for name, text in (sources or _sources()).items()}
+    return list(_messages(tuple((sources or _sources()).items())))
+
+
+@cache
+def _messages(sources: tuple[tuple[str, str], ...]) -> list[Message]:
+    trees = {name: _parsed(text) for name, text in sources}
     modules = {name: Module.of(name, tree) for name, tree in trees.items()}
     kinds = _kinds(trees.values())
     found: dict[tuple[str, str, str], Message] = {}
@@ -103,6 +109,11 @@ def errors_page() -> str:
     return "\n".join(parts)
 
 
+@cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def _sources() -> dict[str, str]:
     return {
         ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): file.read_text(
@@ -124,7 +135,7 @@ def _code(text: str) -> str:
 def _kinds(trees: Iterable[ast.Module]) -> set[str]:
     """The classes that derive from `PerfectLookError`, and the refusals of the service."""
     known = {"PerfectLookError", "Refusal"}
-    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
     while more := {
         each.name
         for each in classes
@@ -138,7 +149,7 @@ def _documented() -> dict[str, str]:
     return {
         node.name: ast.get_docstring(node) or ""
         for text in _sources().values()
-        for node in ast.walk(ast.parse(text))
+        for node in _parsed(text).body
         if isinstance(node, ast.ClassDef)
     }
 
