@@ -35,7 +35,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return drawn_set(folder, scenes=3, products_per_category=9, categories=(SHOES, BAGS, HATS))
 
 
-@pytest.fixture(params=["l2", "squared_l2"])
+@pytest.fixture(scope="module", params=["l2", "squared_l2"])
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     model, catalogue = ToyModel(request.param, categories=(SHOES, BAGS, HATS)), Catalogue(MemoryStore())
     model.complements = random_map()

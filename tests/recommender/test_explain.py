@@ -26,7 +26,7 @@ def photo(source: Path) -> Path:
     return sorted((source / "scenes").iterdir())[0]
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(scope="module", params=MODELS)
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, MODELS[request.param])

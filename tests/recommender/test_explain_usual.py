@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -17,10 +16,12 @@ from perfectlook.recommender.reasons import Reasons
 from serving import small_store
 
 
-@pytest.fixture
-def recommender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recommender]:
-    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
-    store = small_store(tmp_path)
+@pytest.fixture(scope="module")
+def recommender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recommender]:
+    folder = tmp_path_factory.mktemp("shop")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        store = small_store(folder)
     with Recommender.open(store.catalogue, store.model) as opened:
         yield opened
 

@@ -38,9 +38,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return drawn_set(tmp_path_factory.mktemp("drawn") / "set", scenes=2, products_per_category=9)
 
 
-@pytest.fixture(params=["memory", "embedded"])
-def catalogue(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> Iterator[Catalogue]:
-    store = MemoryStore() if request.param == "memory" else open_store(tmp_path / "catalogue", create=True)
+@pytest.fixture(scope="module", params=["memory", "embedded"])
+def catalogue(
+    request: pytest.FixtureRequest, source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Catalogue]:
+    folder = tmp_path_factory.mktemp("shop") / "catalogue"
+    store = MemoryStore() if request.param == "memory" else open_store(folder, create=True)
     with Catalogue(store) as opened:
         opened.sync(Coloured(source), MODEL, workers=1)
         yield opened

@@ -30,7 +30,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return drawn_set(folder, scenes=3, products_per_category=11, categories=(SHOES, BAGS, HATS))
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(scope="module", params=MODELS)
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(PricedSet(source), MODELS[request.param])

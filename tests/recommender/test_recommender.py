@@ -33,7 +33,7 @@ def photo(source: Path) -> Path:
     return sorted((source / "scenes").iterdir())[0]
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(scope="module", params=MODELS)
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     model = MODELS[request.param]
     catalogue = Catalogue(MemoryStore())
@@ -163,8 +163,9 @@ def test_a_catalogue_of_another_backbone_is_rejected(
     recommender: Recommender, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("perfectlook.recommender.recommender.open_backbone", _other_backbone)
+    opened = Recommender(recommender.catalogue, recommender.model)
     with pytest.raises(CatalogueError, match=r"tiny-fp32-.* this installation has tiny-other"):
-        recommender.complete(photo)
+        opened.complete(photo)
 
 
 def test_a_model_of_another_backbone_is_rejected(source: Path, photo: Path) -> None:

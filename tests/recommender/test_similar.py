@@ -24,7 +24,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return drawn_set(tmp_path_factory.mktemp("drawn") / "set", scenes=3, products_per_category=15)
 
 
-@pytest.fixture(params=["l2", "squared_l2"])
+@pytest.fixture(scope="module", params=["l2", "squared_l2"])
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     model, catalogue = ToyModel(request.param), Catalogue(MemoryStore())
     catalogue.sync(PricedSet(source), model)
