@@ -39,7 +39,7 @@ def shop(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
         yield found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(shop: Running) -> Iterator[Client]:
     with Client(shop.url) as opened:
         yield opened
