@@ -56,25 +56,50 @@ def german(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory
         yield found
 
 
+@pytest.fixture(scope="session")
+def contexts(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Contexts of the browser by what they differ in. Their caches spare tests what an earlier one loaded."""
+    kept: dict[str, Any] = {}
+
+    def context_of(**wanted: Any) -> Any:
+        name = repr(wanted)
+        if name not in kept:
+            kept[name] = browser.new_context(**wanted)
+        return kept[name]
+
+    yield context_of
+    for each in kept.values():
+        each.close()
+
+
 @pytest.fixture
-def opens(browser: Any, shop: Running) -> Iterator[Opens]:
-    """Open the page at an address. At the end of the test, the browser's console must be empty."""
-    contexts, said = [], []
+def opens(browser: Any, contexts: Callable[..., Any], shop: Running) -> Iterator[Opens]:
+    """Open the page at an address. At the end of the test, the browser's console must be empty.
+
+    Pages of one kind share a context, and with it a cache. A `fresh` one has its own, as for a new visitor.
+    """
+    pages: list[Any] = []
+    own: list[Any] = []
+    said: list[str] = []
 
     def open_page(
-        query: str = "", *, width: str = "desktop", scheme: str = "light", url: str = shop.url, **more: Any
+        query: str = "",
+        *,
+        width: str = "desktop",
+        scheme: str = "light",
+        url: str = shop.url,
+        fresh: bool = False,
+        **more: Any,
     ) -> Any:
         across, down = WIDTHS[width]
         phone = {"has_touch": True, "is_mobile": True} if width == "phone" else {}
-        context = browser.new_context(
-            viewport={"width": across, "height": down},
-            color_scheme=scheme,
-            reduced_motion="reduce",
-            **phone,
-            **more,
-        )
-        contexts.append(context)
+        wanted = {"viewport": {"width": across, "height": down}, "color_scheme": scheme}
+        wanted |= {"reduced_motion": "reduce", **phone, **more}
+        context = browser.new_context(**wanted) if fresh else contexts(**wanted)
+        if fresh:
+            own.append(context)
         page = context.new_page()
+        pages.append(page)
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda line: line.type == "error" and said.append(line.text))
@@ -82,7 +107,12 @@ def opens(browser: Any, shop: Running) -> Iterator[Opens]:
         return page
 
     yield open_page
-    for context in contexts:
+    for page in pages:
+        page.context.set_offline(False)
+        if not page.is_closed():
+            page.evaluate("localStorage.clear()")
+            page.close()
+    for context in own:
         context.close()
     expected = "Failed to load resource"  # the browser logs this for every status from 400
     assert [each for each in said if expected not in each] == []

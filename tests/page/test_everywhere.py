@@ -146,7 +146,9 @@ def test_every_target_is_44_pixels_on_touch(opens: Any) -> None:
     assert {state: found for state, found in wrong.items() if found} == {}
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "width", ["phone", *(pytest.param(each, marks=pytest.mark.long) for each in ("tablet", "desktop"))]
+)
 def test_a_failure_at_every_width(opens: Any, width: str) -> None:
     page = opens("?sample=nowhere", width=width)
     page.get_by_role("alert").wait_for()
@@ -202,9 +204,10 @@ def test_everything_works_by_keyboard(opens: Any) -> None:
     assert page.evaluate("document.activeElement === document.querySelectorAll('.heart')[1]")
     page.keyboard.press("Space")
     assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+    page.wait_for_selector(".row .heart[aria-pressed=true] >> nth=0")
     page.keyboard.press("Tab")
 
-    assert page.evaluate("document.activeElement.closest('.row') === document.querySelectorAll('.row')[1]")
+    page.wait_for_function("document.activeElement.closest('.row') === document.querySelectorAll('.row')[1]")
 
 
 def test_a_finger_draws_a_box_only_after_choose_a_part(opens: Any) -> None:

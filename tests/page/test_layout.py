@@ -30,13 +30,13 @@ def showing(picture: Image.Image) -> Callable[[Any], None]:
     return lambda route: route.fulfill(body=file.getvalue(), content_type="image/png")
 
 
-@pytest.mark.parametrize("width", ["phone", "desktop"])
+@pytest.mark.parametrize("width", ["phone", pytest.param("desktop", marks=pytest.mark.long)])
 def test_nothing_jumps_at_the_start_when_the_samples_come(opens: Any, width: str) -> None:
     def later(route: Any) -> None:
         time.sleep(0.4)
         route.continue_()
 
-    page = opens(width=width)
+    page = opens(width=width, fresh=True)
     page.route("**/v1/samples", later)
     page.reload()
 
@@ -49,7 +49,7 @@ def rows(page: Any) -> Any:
     return page
 
 
-@pytest.mark.parametrize("width", ["phone", "desktop"])
+@pytest.mark.parametrize("width", ["phone", pytest.param("desktop", marks=pytest.mark.long)])
 def test_a_reason_is_read_whole(opens: Any, width: str) -> None:
     page = opens(width=width)
     said = "Light and quiet, like most of the photo."
@@ -77,7 +77,7 @@ def test_a_desktop_shows_eight_products(page: Any) -> None:
     assert page.evaluate(IN_VIEW) >= 8
 
 
-@pytest.mark.parametrize(("across", "down"), [(640, 480), (480, 720)])
+@pytest.mark.parametrize(("across", "down"), [pytest.param(640, 480, marks=pytest.mark.long), (480, 720)])
 def test_a_phone_shows_the_first_product(opens: Any, tmp_path: Any, across: int, down: int) -> None:
     drawn(across, down).save(tmp_path / "scene.jpg")
     page = opens(width="phone")
@@ -88,7 +88,7 @@ def test_a_phone_shows_the_first_product(opens: Any, tmp_path: Any, across: int,
     assert page.evaluate(IN_VIEW) >= 1
 
 
-@pytest.mark.parametrize("language", ["english", "german"])
+@pytest.mark.parametrize("language", [pytest.param("english", marks=pytest.mark.long), "german"])
 def test_nothing_overflows_from_320_pixels_up(
     opens: Any, language: str, request: pytest.FixtureRequest
 ) -> None:
@@ -121,16 +121,16 @@ def test_nothing_overflows_from_320_pixels_up(
     assert wrong == []
 
 
-@pytest.mark.parametrize("width", ["phone", "tablet", "desktop"])
+@pytest.mark.parametrize("width", ["phone", pytest.param("tablet", marks=pytest.mark.long), "desktop"])
 def test_nothing_jumps_when_the_answer_comes(opens: Any, width: str) -> None:
-    page = rows(opens("?sample=stripes", width=width))
+    page = rows(opens("?sample=stripes", width=width, fresh=True))
 
     assert page.evaluate(JUMPS) <= 0.02
 
 
-@pytest.mark.parametrize("width", ["phone", "desktop"])
+@pytest.mark.parametrize("width", ["phone", pytest.param("desktop", marks=pytest.mark.long)])
 def test_nothing_jumps_when_a_look_comes(opens: Any, german: Running, width: str) -> None:
-    page = opens("?sample=stripes&view=look", width=width, url=german.url)
+    page = opens("?sample=stripes&view=look", width=width, url=german.url, fresh=True)
     page.wait_for_selector(".look[aria-busy=false] .slot .tile img.here")
 
     assert page.evaluate(JUMPS) <= 0.02

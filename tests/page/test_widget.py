@@ -52,6 +52,9 @@ attributes => { const look = document.createElement("perfect-look");
 
 Pages = dict[str, str]
 
+SHORT = (("product", "phone"), ("room", "desktop"))
+"""The pages and widths of the short suite. The long suite has the others."""
+
 
 class Linked(PricedSet):
     """A priced set whose products have pages and pictures in the shop."""
@@ -175,8 +178,14 @@ def told(page: Any, name: str) -> list[str]:
     return [id_ for event, id_, _ in page.evaluate("told") if event == name]
 
 
-@pytest.mark.parametrize("width", ["phone", "tablet", "desktop"])
-@pytest.mark.parametrize("name", ["product", "room"])
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [
+        pytest.param(name, width, marks=() if (name, width) in SHORT else pytest.mark.long)
+        for name in ("product", "room")
+        for width in ("phone", "tablet", "desktop")
+    ],
+)
 def test_the_example_shop_on_another_origin_with_a_strict_policy(
     opens: Any, service: tuple[Running, str], name: str, width: str
 ):
@@ -308,7 +317,7 @@ def test_a_page_in_another_language_is_warned_once(
         '</perfect-look><script type="module" src="SERVICE/widget.js"></script></body></html>'
     )
     warned: list[str] = []
-    page = opens("product.html", url=service[1])
+    page = opens("told.js", url=service[1])
     page.on("console", lambda line: line.type == "warning" and warned.append(line.text))
     page.goto(f"{service[1]}/language.html")
     page.wait_for_selector("perfect-look[data-state=ready]")
@@ -455,7 +464,7 @@ def test_what_goes_wrong_is_quiet_for_the_shopper_and_said_to_the_developer(
         f'<script type="module" src="{found.url}/widget.js"></script></body></html>'
     )
     said: list[str] = []
-    page = opens("product.html", url=shop)
+    page = opens("told.js", url=shop)
     page.on("console", lambda line: line.type == "warning" and said.append(line.text))
     page.goto(f"{shop}/wrong.html")
     if not remedy:  # the server needs no key, so a wrong one is ignored
@@ -478,7 +487,7 @@ def test_unknown_values_are_named_and_replaced(
         f'</perfect-look><script type="module" src="{found.url}/widget.js"></script></body></html>'
     )
     said: list[str] = []
-    page = opens("product.html", url=shop)
+    page = opens("told.js", url=shop)
     page.on("console", lambda line: line.type == "warning" and said.append(line.text))
     page.goto(f"{shop}/odd.html")
     page.wait_for_selector("perfect-look[data-state=ready]")
@@ -544,9 +553,9 @@ def test_the_page_and_the_widget_work_below_a_path_of_a_proxy(
             )
             send(handler, html.encode(), "text/html", 200 if handler.path == "/" else 404)
             return
-        forward(handler, f"{found.url}{handler.path[5:]}")
+        forward(client, handler, f"{found.url}{handler.path[5:]}")
 
-    with listening(answer) as proxy:
+    with httpx.Client(timeout=30) as client, listening(answer) as proxy:
         page = opens("", url=proxy)
         page.wait_for_selector("perfect-look[data-state=ready]")
         page.wait_for_function(
@@ -562,11 +571,11 @@ def test_the_page_and_the_widget_work_below_a_path_of_a_proxy(
         page.close()  # before the proxy, which it may still ask
 
 
-def forward(handler: BaseHTTPRequestHandler, address: str) -> None:
+def forward(client: httpx.Client, handler: BaseHTTPRequestHandler, address: str) -> None:
     """Answer with what the service answers, as a proxy does."""
     body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
     headers = {"content-type": handler.headers.get("content-type", "")}
-    got = httpx.request(handler.command, address, content=body, headers=headers, timeout=30)
+    got = client.request(handler.command, address, content=body, headers=headers)
     moved = {"Location": got.headers["location"]} if "location" in got.headers else {}
     send(handler, got.content, got.headers.get("content-type", ""), got.status_code, **moved)
 
@@ -591,11 +600,11 @@ def test_the_demos_shop_works_below_a_path_of_a_proxy(
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if handler.path.startswith("/look/"):
-            forward(handler, f"{url}{handler.path[5:]}")
+            forward(client, handler, f"{url}{handler.path[5:]}")
         else:
             send(handler, b"", "text/plain", 404)
 
-    with serving(demo) as url, listening(answer) as proxy:
+    with serving(demo) as url, httpx.Client(timeout=30) as client, listening(answer) as proxy:
         page = opens("look/shop/", url=proxy)
         assert page.url == f"{proxy}/look/shop/product.html"
         page.goto(f"{page.url}?id={store.product}")
