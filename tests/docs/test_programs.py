@@ -29,9 +29,8 @@ def test_a_program_runs(program: Block, own_desk: Path, monkeypatch: pytest.Monk
     whole = pl.train
 
     def shortened(sets, out=None, *, baseline=None, on_epoch=None):
-        return whole(
-            sets, out, baseline=baseline, epochs=None if baseline else 1, backbone="tiny", on_epoch=on_epoch
-        )
+        config = None if baseline else {"dimension": 8, "hidden": 16, "memory": 0, "epochs": 1}
+        return whole(sets, out, baseline=baseline, config=config, backbone="tiny", on_epoch=on_epoch)
 
     monkeypatch.setattr(pl, "train", shortened, raising=False)
     run(program)

@@ -85,8 +85,19 @@ def graph(tool: ModuleType, weights: dict[str, np.ndarray], *, int8: bool) -> An
     return tool.finished(built, export.NAME, export.SIZE, outputs, export.PROVENANCE)
 
 
+@pytest.fixture(scope="module")
+def exact(tool: ModuleType, weights: dict[str, np.ndarray]) -> Any:
+    """The graph with exact weights."""
+    return graph(tool, weights, int8=False)
+
+
+@pytest.fixture(scope="module")
+def exact_features(exact: Any, batch: np.ndarray) -> list[np.ndarray]:
+    return run(exact, batch)
+
+
 def test_the_graph_computes_what_transformers_computes(
-    tool: ModuleType, network: Any, weights: dict[str, np.ndarray], batch: np.ndarray
+    network: Any, exact_features: list[np.ndarray], batch: np.ndarray
 ) -> None:
     import torch
 
@@ -101,18 +112,22 @@ def test_the_graph_computes_what_transformers_computes(
     maps = patches.transpose(1, 2).reshape(len(batch), 384, 16, 16)
     regions = torch.nn.functional.adaptive_avg_pool2d(maps, 7).flatten(2).transpose(1, 2)
     expected = (torch.cat([tokens[:, 0], patches.mean(dim=1)], dim=1), torch.cat(style, dim=1), regions)
-    for values, wanted in zip(run(graph(tool, weights, int8=False), batch), expected, strict=True):
+    for values, wanted in zip(exact_features, expected, strict=True):
         np.testing.assert_allclose(values, wanted.numpy(), rtol=2e-3, atol=2e-3)
 
 
 def test_int8_weights_are_close_and_small(
-    tool: ModuleType, weights: dict[str, np.ndarray], batch: np.ndarray
+    tool: ModuleType,
+    weights: dict[str, np.ndarray],
+    batch: np.ndarray,
+    exact: Any,
+    exact_features: list[np.ndarray],
 ) -> None:
-    exact, stored = (graph(tool, weights, int8=int8) for int8 in (False, True))
+    stored = graph(tool, weights, int8=True)
     export = sys.modules["export_dinov2"]
     assert stored.ByteSize() < 25e6
     assert exact.ByteSize() > 80e6
-    for one, other in zip(run(exact, batch), run(stored, batch), strict=True):
+    for one, other in zip(exact_features, run(stored, batch), strict=True):
         assert export.cosines(one.reshape(2, -1), other.reshape(2, -1)).min() > 0.999
 
 

@@ -5,13 +5,17 @@ import json
 import shutil
 import tomllib
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
+from typing import TextIO
 
 import numpy as np
+import psutil
 import pytest
 
 from drawn import HOME, drawn_set
+from perfectlook.cli.main import main
 from perfectlook.errors import TrainingError
 from printed import DOCS
 
@@ -25,6 +29,23 @@ def tool() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(TOOLS)
         yield importlib.import_module("results")
+
+
+class InThisProcess:
+    """A finished process: the command has run in this process instead."""
+
+    def __init__(self, command: list[str], stdout: TextIO, **_: object) -> None:
+        with redirect_stdout(stdout), redirect_stderr(stdout):
+            self.returncode = main(command[3:])  # after `python -m perfectlook`
+
+    def __enter__(self) -> "InThisProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def poll(self) -> int:
+        return self.returncode
 
 
 @pytest.fixture
@@ -68,9 +89,10 @@ def test_settings_become_toml_and_back(tool):
 def test_trains_compares_and_writes_the_page_it_prints(tool, data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "VARIANTS", {"default": SMALL})
     monkeypatch.setattr(tool, "BASELINES", {"popularity": ("popularity", {"backbone": "tiny"})})
+    monkeypatch.setattr(psutil, "Popen", InThisProcess)
     work, docs = tmp_path / "work", tmp_path / "docs"
     docs.mkdir()
-    arguments = ["--sets", "rooms", "--work", str(work), "--docs", str(docs), "--jobs", "2"]
+    arguments = ["--sets", "rooms", "--work", str(work), "--docs", str(docs), "--jobs", "1"]
     assert tool.main(arguments) == 0
     page, said = (docs / "results.md").read_text(), capsys.readouterr()
     assert said.out == page

@@ -19,7 +19,10 @@ from perfectlook.training.train import train_on_features
 from styled import styled_set
 
 SMALL = TrainingConfig(
-    model=ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=0), epochs=2, batch_size=16
+    model=ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=0),
+    epochs=2,
+    batch_size=16,
+    mixture=False,
 )
 
 

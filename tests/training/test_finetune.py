@@ -21,8 +21,8 @@ from styled import styled_set
 
 SHAPE = ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=0)
 CONFIG = TrainingConfig(model=SHAPE, epochs=4, batch_size=64)
-OLD = {"scenes": 100, "products": 24, "noise": 0.3, "categories": ("Furniture|Chairs", "Lighting|Lamps")}
-NEW = {"scenes": 100, "products": 24, "noise": 0.3, "categories": ("Decor|Rugs", "Furniture|Chairs")}
+OLD = {"scenes": 80, "products": 16, "noise": 0.3, "categories": ("Furniture|Chairs", "Lighting|Lamps")}
+NEW = {"scenes": 80, "products": 16, "noise": 0.3, "categories": ("Decor|Rugs", "Furniture|Chairs")}
 
 
 def accuracy(model, features) -> float:

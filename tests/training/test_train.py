@@ -33,7 +33,7 @@ def with_model(config: TrainingConfig, **changes) -> TrainingConfig:
     return dataclasses.replace(config, model=dataclasses.replace(config.model, **changes))
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "global", "local"])
+@pytest.mark.parametrize("mode", ["hybrid", pytest.param("global", marks=pytest.mark.long), "local"])
 def test_every_mode_learns_the_matching_styles(mode: str, tmp_path):
     features = styled_set(**BIG_SET)
     config = with_model(SMALL, mode=mode, linear_path="none")
@@ -90,7 +90,9 @@ class StoppedError(Exception):
 
 
 @pytest.mark.parametrize("epoch", [pytest.param(0, marks=pytest.mark.long), 2])
-@pytest.mark.parametrize("scenes", [560, 60], ids=["validation", "cross-validation"])
+@pytest.mark.parametrize(
+    "scenes", [pytest.param(560, marks=pytest.mark.long), 60], ids=["validation", "cross-validation"]
+)
 def test_a_resumed_training_gives_the_same_model(scenes: int, epoch: int, tmp_path):
     features = styled_set(**(BIG_SET | {"scenes": scenes}))
     train_on_features(features, tmp_path / "straight", SMALL)

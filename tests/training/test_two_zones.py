@@ -21,7 +21,7 @@ ZONES = {"rows": 3, "columns": 2}
 
 def trained(features: SetFeatures, mode: Mode, folder: Path) -> Model:
     shape = ModelConfig(backbone="tiny", mode=mode, dimension=8, hidden=32, mixing=0.5)
-    config = TrainingConfig(model=shape, epochs=8, patience=8, batch_size=128, averaging=0.9)
+    config = TrainingConfig(model=shape, epochs=8, patience=8, batch_size=128, averaging=0.9, mixture=False)
     train_on_features(features, folder / mode, config)
     return Model.open(folder / mode)
 
