@@ -94,7 +94,7 @@ def moments(seed: int, count: int) -> list[tuple[int, float]]:
 
 
 def test_a_killed_run_gives_the_same_features(undisturbed, tmp_path: Path):
-    check_killed_at([(40, 0.01)], undisturbed, tmp_path / "store")
+    check_killed_at([(24, 0.01)], undisturbed, tmp_path / "store")
 
 
 @pytest.mark.long

@@ -49,7 +49,7 @@ def old(tmp_path_factory):
 
 def test_fine_tuning_keeps_the_old_accuracy_and_learns_the_new_pairs(old, tmp_path):
     before, new = styled_set(**OLD), turned(styled_set(**NEW))
-    config = dataclasses.replace(CONFIG, epochs=8, learning_rate=3e-3)
+    config = dataclasses.replace(CONFIG, epochs=4, learning_rate=6e-3)
     record = train_on_features(new, tmp_path / "on", config, start=StartingModel.read(old))
     untouched = train_on_features(
         new, tmp_path / "same", dataclasses.replace(CONFIG, epochs=0), start=StartingModel.read(old)
