@@ -87,7 +87,9 @@ def measured(features: SetFeatures, config: TrainingConfig, size: int | None) ->
         for name, weights in zip(PARTS, (prior, regression, list(forms.weights)), strict=True):
             weighed = ClosedForms(forms.parts, forms.settings, weights)
             rows = features.pair_scenes[pairs.pairs]
-            queries, products = weighed.queries(rows, drawn, np.unique(features.pair_scenes[free]), data)
+            queries, products = weighed.queries(
+                rows, np.arange(len(drawn)), np.unique(features.pair_scenes[free])
+            )
             found[name].append(shares_of(pairs.matches(queries, products)))
         scenes += [features.pairs[index].scene for index in pairs.pairs]
     shares = {name: np.concatenate(each) for name, each in found.items()}

@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 import torch
 
+from perfectlook.backbones import FeatureBatch
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.distances import squared_l2
 from perfectlook.model.mixture import Blend, Mixture
-from perfectlook.model.networks import Compatibility
+from perfectlook.model.networks import Compatibility, Widths
 from perfectlook.model.runtime import Model
 from perfectlook.training import mixture
 from perfectlook.training.baselines.registry import baseline, train_baseline_on_features
 from perfectlook.training.checkpoint import ADDS
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
+from perfectlook.training.finetune import StartingModel
 from perfectlook.training.mixture import (
     ClosedForms,
     choose,
@@ -54,7 +56,7 @@ def test_the_inner_products_of_its_vectors_are_the_weighted_sum_of_the_parts(
 ) -> None:
     network, training = network_of(forms, data), learning_pairs(data.features, CONFIG)
     measured = measured_scenes(data, CONFIG)
-    queries, products = forms.queries(measured, training, measured, data)
+    queries, products = forms.queries(measured, training, measured)
     with torch.no_grad():
         scenes = network.embed_scene(data.scene_features(measured)).numpy()
         vectors = network.embed_product(*data.products()).numpy()
@@ -154,6 +156,37 @@ def test_the_model_on_disk_ranks_like_the_validation_that_chose_it(tmp_path: Pat
     assert accuracy(features, tmp_path / "m") > 0.75
     assert model.dimension == model.record.config.vector_dimension == sum(model.record.parts.values())
     assert {"network", "mixture"} <= set(model.record.parts) <= {"network", "memory", "mixture"}
+
+
+def test_of_two_backbones_the_network_reads_the_first_and_the_closed_forms_read_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [Widths(8, (3, 3), 5), Widths(4, (4,), 3)]
+    monkeypatch.setattr(
+        "perfectlook.training.train.training_data",
+        lambda features, shape, _: TrainingData(features, shape, (3, 3, 4), members),
+    )
+    features = styled_set(**SETS)
+    shape = ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=1, memory_dimension=4)
+    config = TrainingConfig(model=shape, epochs=2, batch_size=64)
+    train_on_features(features, tmp_path / "m", config)
+    model = Model.open(tmp_path / "m")
+    assert len(model.record.training["mixture"]["weights"]) == 4
+    assert accuracy(features, tmp_path / "m") > 0.75
+    batch = features.scenes.batch(slice(0, 3))
+    changed = FeatureBatch(*(array.copy() for array in batch))
+    for array, own in zip(changed, (8, 6, 5), strict=True):
+        array[..., own:] = 0
+    closed = model.record.config.closed_form
+    for one, two in zip(model.embed_scenes(batch), model.embed_scenes(changed), strict=True):
+        np.testing.assert_array_equal(one.scene[:-closed], two.scene[:-closed])
+        np.testing.assert_array_equal(one.regions, two.regions)
+        assert not np.allclose(one.scene[-closed:], two.scene[-closed:], atol=1e-3)
+    start = StartingModel.read(tmp_path / "m")
+    train_on_features(features, tmp_path / "same", dataclasses.replace(config, epochs=0), start=start)
+    again = Model.open(tmp_path / "same").embed_scenes(batch)
+    for one, two in zip(model.embed_scenes(batch), again, strict=True):
+        np.testing.assert_allclose(one.query_point("Decor|Rugs"), two.query_point("Decor|Rugs"), atol=1e-5)
 
 
 def test_a_network_that_adds_nothing_is_not_kept(tmp_path: Path) -> None:

@@ -95,38 +95,49 @@ class Blend(nn.Module):
     """A compatibility model and a mixture in one space: the sum of their squared distances.
 
     The mixture's part of a region is zero, which is equally far from every product. So the mixing weight w
-    of the whole scene applies to the mixture too.
+    of the whole scene applies to the mixture too. The network may read the first of several backbones only.
 
     Args:
         network: the compatibility model, with squared norms and a mode other than `local`.
         mixture: the mixture.
         weight: weight of the mixture's inner products against the distances of the network.
+        columns: the global features that the network reads; None for all. The mixture reads all.
     """
 
     weight: Tensor
+    columns: Tensor | None
 
-    def __init__(self, network: Compatibility, mixture: Mixture, weight: float) -> None:
+    def __init__(
+        self, network: Compatibility, mixture: Mixture, weight: float, columns: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.network, self.mixture = network, mixture
         self.register_buffer("weight", torch.tensor(weight))
+        self.register_buffer("columns", columns)
         self.config = replace(network.config, closed_form=mixture.config.dimension)
 
     def embed_scene(self, whole: Tensor) -> Tensor:
         """f_s: [n, global width] to [n, d]."""
-        return self._joined(self.network.embed_scene(whole), self.mixture.embed_scene(whole))
+        return self._joined(self.network.embed_scene(self._read(whole)), self.mixture.embed_scene(whole))
 
     def embed_product(self, features: Tensor, centres: Tensor) -> Tensor:
         """f_p: features and their categories' centres, [n, global width] each, to [n, d]."""
-        closed = self.mixture.embed_product(features, centres)
-        return self._joined(self.network.embed_product(features, centres), closed)
+        styles = self.network.embed_product(self._read(features), self._read(centres))
+        return self._joined(styles, self.mixture.embed_product(features, centres))
 
     def embed_regions(self, regions: Tensor) -> Tensor:
         """f_i: [n, R, map width] to [n, R, d]."""
-        return nn.functional.pad(self.network.embed_regions(regions), (0, self.config.closed_form))
+        own = self.network.embed_regions(self._read(regions))
+        return nn.functional.pad(own, (0, self.config.closed_form))
 
     def attention_logits(self, regions: Tensor, category: Tensor | None = None) -> Tensor:
         """Logits of the network's attention."""
-        return self.network.attention_logits(regions, category)
+        return self.network.attention_logits(self._read(regions), category)
+
+    def _read(self, features: Tensor) -> Tensor:
+        """What the network reads of global features [n, width] or of regions [n, R, width]."""
+        own = self.columns if features.ndim == 2 else slice(self.network.widths.regions)
+        return features if self.columns is None else features[..., own]
 
     def _joined(self, styles: Tensor, closed: Tensor) -> Tensor:
         # ‖a - b‖² = ‖a‖² + ‖b‖² - 2 aᵀb, so half the weight counts each inner product once

@@ -1,10 +1,11 @@
 """Training data: one or more sets as one, and negatives, which are not known to belong to a scene."""
 
+import copy
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ class TrainingData:
         config: configuration of the model, which selects the global features.
         stages: widths of the style statistics of each stage of the backbone; by default, one stage.
         members: widths of the backbones, if the backbone concatenates several; otherwise of the one.
+        widths: widths of the outputs of the backbone.
         categories: all categories of the products, sorted.
         product_category: [products] index of each product's category.
         centres: [categories, global width] mean product features of each category.
@@ -57,18 +59,24 @@ class TrainingData:
                 "features with product_maps=True."
             )
         self.stages = stages or (features.scenes.style_statistics.shape[1],)
+        maps = features.scenes.feature_maps
+        assert maps is not None
+        self._maps = maps
+        self.widths = Widths(features.scenes.global_vectors.shape[1], self.stages, maps.shape[2])
         self.members = members or [self.widths]
         count, width = len(self.categories), self._products.shape[-1]
         self.centres, self.overall_centre = np.zeros((count, width), np.float32), np.zeros(width, np.float32)
         if config.centring:
             self.centres, self.overall_centre = category_means(self._products, inverse, count)
 
-    @property
-    def widths(self) -> Widths:
-        """The widths of the backbone's outputs."""
-        scenes = self.features.scenes
-        assert scenes.feature_maps is not None
-        return Widths(scenes.global_vectors.shape[1], self.stages, scenes.feature_maps.shape[2])
+    def of_first_member(self, columns: Tensor) -> Self:
+        """The sets with the first of several backbones only: these columns of the global features."""
+        found, own = copy.copy(self), columns.numpy()
+        found.widths = self.members[0]
+        found._whole, found._products = self._whole[:, own], self._products[:, own]
+        found._maps = self._maps[..., : found.widths.regions]
+        found.centres, found.overall_centre = self.centres[:, own], self.overall_centre[own]
+        return found
 
     def pair_category(self, pairs: IntArray) -> Tensor:
         """Index of the category of each pair's product, [n]."""
@@ -107,9 +115,7 @@ class TrainingData:
         return mean.float(), torch.cat(squares).mean(dim=0).sqrt().float()
 
     def _regions(self, pairs: IntArray) -> Tensor:
-        maps = self.features.scenes.feature_maps
-        assert maps is not None
-        return torch.from_numpy(maps[self.features.pair_scenes[pairs]]).float()
+        return torch.from_numpy(self._maps[self.features.pair_scenes[pairs]]).float()
 
     @property
     def every_product(self) -> IntArray:
@@ -318,7 +324,7 @@ class NegativeSampler:
         positives = features.dataset.positives
         codes: set[int] = set()
         for scene, number in scenes.items():
-            for copy in (scene, *features.twins.get(scene, ())):
-                known = (rows[product] for product in positives.get(copy, ()) if product in rows)
+            for twin in (scene, *features.twins.get(scene, ())):
+                known = (rows[product] for product in positives.get(twin, ()) if product in rows)
                 codes.update(number * self._n_products + row for row in known)
         return np.asarray(sorted(codes), np.int64)

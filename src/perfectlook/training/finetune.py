@@ -81,7 +81,8 @@ class StartingModel:
         if not self.closed:
             return network
         state = {name[8:]: each for name, each in self.closed.items() if name.startswith("mixture.")}
-        return Blend(network, Mixture.restore(self.config, state), float(self.closed["weight"]))
+        closed, weight = Mixture.restore(self.config, state), float(self.closed["weight"])
+        return Blend(network, closed, weight, self.closed.get("columns"))
 
     def extend(self, data: TrainingData) -> None:
         """Add the model's categories and their centres to the training data.

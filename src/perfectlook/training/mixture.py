@@ -98,14 +98,13 @@ class _Part:
         """Mean and scale of the features of the measured scenes."""
         return self._moments(self._scenes(measured))
 
-    def solve(
-        self, scenes: IntArray, products: IntArray, measured: IntArray, penalties: Sequence[float]
-    ) -> list[Float32Array]:
+    def solve(self, training: IntArray, measured: IntArray, penalties: Sequence[float]) -> list[Float32Array]:
         """Maps from scene inputs to the components, [width, components], for each penalty."""
         if not self.learns:
             return [self.directions.T]
-        inputs = self.scene_inputs(scenes, measured).astype(np.float64)
-        targets = self.products[products].astype(np.float64)
+        features = self._data.features
+        inputs = self.scene_inputs(features.pair_scenes[training], measured).astype(np.float64)
+        targets = self.products[features.pair_products[training]].astype(np.float64)
         return [
             found.astype(np.float32) for found in ridge_path(inputs - inputs.mean(axis=0), targets, penalties)
         ]
@@ -165,11 +164,17 @@ class ClosedForms:
     held_out: HeldOut = field(default_factory=lambda: HeldOut([], np.empty(0)))
     is_new: BoolArray = field(default_factory=lambda: np.empty(0, bool))
 
+    @property
+    def columns(self) -> torch.Tensor | None:
+        """The global features of the first of several backbones, which a network reads; None for all."""
+        several = sum(not part.learns for part in self.parts) > 1
+        return torch.from_numpy(self.parts[0].columns) if several else None
+
     def queries(
-        self, scenes: IntArray, training: IntArray, measured: IntArray, data: TrainingData
+        self, scenes: IntArray, training: IntArray, measured: IntArray
     ) -> tuple[Float32Array, Float32Array]:
         """Vectors of some scenes [n, d] and of all products [N, d], after training on some pairs."""
-        return _joined(self._maps(data, training, measured), scenes, measured)
+        return _joined(self._maps(training, measured), scenes, measured)
 
     def network(
         self,
@@ -188,7 +193,7 @@ class ClosedForms:
             measured: rows of the scenes whose mean and deviation standardise scenes.
             rank: largest dimension of the vectors, without the coordinate for their length.
         """
-        maps = self._maps(data, training, measured)
+        maps = self._maps(training, measured)
         of_scene, of_product = _low_rank(*_joined(maps, measured, measured), rank)
         terms: tuple[list[Term], list[Term]] = ([], [])
         start = 0
@@ -205,7 +210,7 @@ class ClosedForms:
         """Distances from the scenes of held-out pairs to products, after training on the pairs of a round."""
         scenes = np.unique(data.features.pair_scenes[part.validation])
         measured = data.features.measured(part.training)
-        queries, products = self.queries(scenes, part.training, measured, data)
+        queries, products = self.queries(scenes, part.training, measured)
         row_of = {int(scene): row for row, scene in enumerate(scenes)}
 
         def distances(scene_row: int, _category: str, chosen: IntArray) -> Float64Array:
@@ -213,17 +218,13 @@ class ClosedForms:
 
         return distances
 
-    def _maps(
-        self, data: TrainingData, training: IntArray, measured: IntArray
-    ) -> list[tuple[_Part, Float32Array]]:
+    def _maps(self, training: IntArray, measured: IntArray) -> list[tuple[_Part, Float32Array]]:
         """The parts that count, each with its weighted map from scene inputs to the components."""
         return [
-            (
-                part,
-                _solve(part, data, training, measured, setting) * weight * part.weigh(setting.whitening),
-            )
+            (part, solved * weight * part.weigh(setting.whitening))
             for part, setting, weight in zip(self.parts, self.settings, self.weights, strict=True)
             if weight
+            for solved in part.solve(training, measured, [setting.penalty])
         ]
 
     def report(self) -> dict[str, Any]:
@@ -363,7 +364,8 @@ def last_doubling(forms: ClosedForms, data: TrainingData, config: TrainingConfig
         for training, pairs in zip(parts, held, strict=True):
             measured = features.measured(training)
             for found, part, setting in zip(matches, forms.parts, forms.settings, strict=True):
-                solved = _solve(part, data, training, measured, setting) * part.weigh(setting.whitening)
+                (solved,) = part.solve(training, measured, [setting.penalty])
+                solved = solved * part.weigh(setting.whitening)
                 queries = part.scene_inputs(features.pair_scenes[pairs.pairs], measured) @ solved
                 found.extend(pairs.matches(queries, part.products))
         n_priors = sum(not part.learns for part in forms.parts)
@@ -423,15 +425,6 @@ def _joined(
     return np.concatenate(queries, axis=1), np.concatenate([part.products for part, _ in maps], axis=1)
 
 
-def _solve(
-    part: _Part, data: TrainingData, training: IntArray, measured: IntArray, setting: _Setting
-) -> Float32Array:
-    features = data.features
-    return part.solve(
-        features.pair_scenes[training], features.pair_products[training], measured, [setting.penalty]
-    )[0]
-
-
 def _tried(
     part: _Part, data: TrainingData, rounds: Sequence[Round], held: Sequence[HeldOutPairs]
 ) -> dict[_Setting, list[Float32Array]]:
@@ -442,10 +435,7 @@ def _tried(
     for each, pairs in zip(rounds, held, strict=True):
         measured = features.measured(each.training)
         inputs = part.scene_inputs(features.pair_scenes[pairs.pairs], measured)
-        training = each.training
-        maps = part.solve(
-            features.pair_scenes[training], features.pair_products[training], measured, penalties
-        )
+        maps = part.solve(each.training, measured, penalties)
         for penalty, solved in zip(penalties, maps, strict=True):
             for whitening in whitenings:
                 queries = inputs @ (solved * part.weigh(whitening))

@@ -262,13 +262,11 @@ def _start_from_ridge(
 
 
 def _scenes(network: Compatibility, data: TrainingData, pairs: IntArray) -> Float64Array:
-    scenes: Float64Array = pooled(network.standardise_scene(data.whole(pairs))).double().numpy()
-    return scenes
+    return np.asarray(pooled(network.standardise_scene(data.whole(pairs))), np.float64)
 
 
 def _products(network: Compatibility, data: TrainingData) -> Float64Array:
-    products: Float64Array = pooled(network.standardised_product(*data.products())).double().numpy()
-    return products
+    return np.asarray(pooled(network.standardised_product(*data.products())), np.float64)
 
 
 def _set_linear(encoder: Encoder, weights: Float64Array, bias: Float64Array | None = None) -> None:

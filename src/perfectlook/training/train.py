@@ -237,21 +237,23 @@ def train_on_features(
     if start:
         start.record.check_backbone(identity)
         start.extend(data)
-    weights = start.weights(data) if start else None
     numbers_depend_on = _settings(features, config, identity) | {
         "from": start.record.identity if start else None
     }
     stages = Stages(out, numbers_depend_on, on_epoch)
     pairs = learning_pairs(features, config)
     forms = mixture.choose(data, config, progress=progress) if config.mixes and not start else None
+    columns = start.closed.get("columns") if start else forms.columns if forms else None
+    own = data if columns is None else data.of_first_member(columns)
+    weights = start.weights(own) if start else None
 
     may_drop = may_drop and forms is not None
     trains = not may_drop or len(pairs) >= FEWEST_PAIRS
-    form = closed_form(data, pairs, config) if trains and not start else None
+    form = closed_form(own, pairs, config) if trains and not start else None
 
     def fit(part: Round) -> CompatibilityFit:
         closed = forms.distances(data, part) if forms and len(part.validation) else None
-        return CompatibilityFit(data, part, config, form=form, start=weights, closed=closed)
+        return CompatibilityFit(own, part, config, form=form, start=weights, closed=closed)
 
     learned = learn(features, config, fit, stages, may_drop=may_drop) if trains else None
     baseline = None
@@ -261,10 +263,10 @@ def train_on_features(
     elif start:
         assert isinstance(learned.network, Compatibility)
         learned = dataclasses.replace(learned, network=start.blended(learned.network))
-    elif forms and learned.closed:
+    elif forms and (learned.closed or own is not data):
         closed = forms.network(data, config, learned.training, mixture.measured_scenes(data, config))
         assert isinstance(learned.network, Compatibility)
-        blend = Blend(learned.network, closed, learned.closed)
+        blend = Blend(learned.network, closed, learned.closed or 0.0, columns)
         learned = dataclasses.replace(learned, network=blend, mixture=forms.report())
     if forms:
         gained = mixture.last_doubling(forms, data, config)

@@ -170,5 +170,4 @@ def _linear(weights: Float64Array, bias: Float64Array | None = None) -> nn.Linea
 
 
 def _float64(tensor: Tensor) -> Float64Array:
-    array: Float64Array = tensor.double().numpy()
-    return array
+    return np.asarray(tensor, np.float64)
