@@ -18,7 +18,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +32,7 @@ FAST = {
     "QUERYCOORD_CHECKCHANNELINTERVAL": "50",
     "QUERYCOORD_CHECKSEGMENTINTERVAL": "50",
     "COMMON_SESSION_TTL": "8",
+    "GRPC_CLIENT_MAXBACKOFF": "0.5",
 }
 """Settings for tests: strong reads wait 20 ms for the server's clock instead of 200. Loading is quicker.
 
@@ -55,7 +57,7 @@ class MilvusServer:
     def __init__(self, folder: Path, settings: Mapping[str, str] = FAST, port: int | None = None) -> None:
         """Keep data and logs in a folder. `settings` are Milvus's, as names of environment variables."""
         self.folder = folder
-        self.ports = {name: _free_port() for name in _PORTS}
+        self.ports = dict(zip(_PORTS, _free_ports(), strict=False))
         if port is not None:
             self.ports["proxy_port"] = port
         self._settings = settings
@@ -139,10 +141,13 @@ _PORTS = (
 )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports() -> Iterator[int]:
+    """Yield free ports. The system gives none of them to a client meanwhile: its own begin at 32768."""
+    for port in range(10_000 + os.getpid() * 16 % 22_000, 32_768):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("", port))
+            probe.close()
+            yield port
 
 
 def _packages() -> Path | None:

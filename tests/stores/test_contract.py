@@ -474,15 +474,19 @@ actions = st.one_of(
 )
 
 
+@pytest.mark.parametrize("examples", [20, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["embedded", "memory"])
-@given(history=st.lists(actions, max_size=14))
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 def test_any_history_answers_like_brute_force(
-    kind: str, history: list[tuple[str, object]], tmp_path_factory: pytest.TempPathFactory
+    kind: str, examples: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    store = fresh(kind, tmp_path_factory.mktemp("history"))
-    check_history(store, history)
-    store.close()
+    @given(history=st.lists(actions, max_size=14))
+    @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
+    def check(history: list[tuple[str, object]]) -> None:
+        store = fresh(kind, tmp_path_factory.mktemp("history"))
+        check_history(store, history)
+        store.close()
+
+    check()
 
 
 @pytest.mark.parametrize("examples", [6, pytest.param(40, marks=pytest.mark.long)])

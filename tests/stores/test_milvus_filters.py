@@ -89,14 +89,14 @@ def test_literals_are_ascii_and_escaped() -> None:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Store]]:
-    """A store in SQLite and one on Milvus with the same 2,500 products, most of them in indexed segments."""
+    """A store in SQLite and one on Milvus with the same 1,300 products, most of them in indexed segments."""
     random = np.random.default_rng(0)
 
     def chosen(values: list[str]) -> str:
         return values[int(random.integers(len(values)))]
 
     points = []
-    for number in range(2500):
+    for number in range(1300):
         fields = {"brand": chosen(BRANDS), "price": chosen(PRICES), "size": chosen(SIZES)}
         fields |= {"sale_price": chosen(["4 EUR", "free", "10 USD"])} if number % 3 == 0 else {}
         fields |= {SALE_DATES: chosen(DATES)} if number % 2 == 0 else {}
@@ -112,10 +112,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, St
     for store in (one, other):
         store.create_collection("c", 3)
         store.write_manifest({}, active="c")
-        store.upsert(points[:2000])
+        store.upsert(points[:1100])
         if store is other:
             flush(other)
-        store.upsert([*points[1900:], *points[:50]])
+        store.upsert([*points[1000:], *points[:50]])
     yield one, other
     one.close()
     other.close()
@@ -126,7 +126,7 @@ def flush(store: Store) -> None:
     client, name = store._connection._client, store._of("c")  # type: ignore[attr-defined]
     client.flush(name)
     eventually(
-        lambda: all(client.describe_index(name, each)["indexed_rows"] >= 2000 for each in COLUMNS.values())
+        lambda: all(client.describe_index(name, each)["indexed_rows"] >= 1100 for each in COLUMNS.values())
     )
 
 
@@ -152,7 +152,7 @@ leaves = st.one_of(
         "category under {}".format
     ),
     st.sampled_from(
-        ["brand in (hay, muji, 5)", "id in (3, 17, 2499, x)", 'category = "FURNITURE|TABLES"', "id > 7"]
+        ["brand in (hay, muji, 5)", "id in (3, 17, 1299, x)", 'category = "FURNITURE|TABLES"', "id > 7"]
     ),
 ).map(parse_filter)
 trees = st.recursive(
@@ -179,8 +179,8 @@ def test_random_filters_answer_like_sqlite(
         at=st.sampled_from([MARCH - 1, MARCH, MARCH + 86_399, MARCH + 86_400]),
     )
     @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
-    @example(tree=parse_filter("not (price < 9007199254740993)"), k=2500, within=None, at=MARCH)
-    @example(tree=parse_filter(f"not (brand = {LONG}y)"), k=2500, within=None, at=MARCH)
+    @example(tree=parse_filter("not (price < 9007199254740993)"), k=1300, within=None, at=MARCH)
+    @example(tree=parse_filter(f"not (brand = {LONG}y)"), k=1300, within=None, at=MARCH)
     @example(tree=parse_filter("sale_price != 4 EUR and not title contains oak"), k=99, within=None, at=MARCH)
     def check(tree: Filter, k: int, within: frozenset[str] | None, at: float) -> None:
         monkeypatch.setattr("perfectlook.stores.filters.now", lambda: at)
