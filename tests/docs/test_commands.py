@@ -35,7 +35,7 @@ SLOW: dict[str, Slow] = {
     "python research/data_size.py SET --out FOLDER --shares 0.1 0.3 1 --seeds 3 --budget 2h": Slow(STUDIES),
     "python research/data_size.py my-set --out study --budget 2h": Slow(STUDIES),
     "perfectlook train SET --out MODEL --backbone transformers:facebook/dinov2-small": Slow(HUB),
-    "perfectlook train SET --out MODEL --backbone efficientnet-lite0+efficientnet-lite2": Slow(NETWORKS),
+    "perfectlook train SET --out MODEL --backbone efficientnet-lite2+dinov2-small": Slow(NETWORKS),
     "perfectlook train SET --out OTHER --backbone efficientnet-lite0": Slow(
         NETWORKS, "perfectlook train SET --out OTHER --backbone tiny"
     ),
