@@ -84,7 +84,8 @@ def main() -> None:
     add_json_option(parser)
     arguments = parser.parse_args()
     times = 2 if arguments.quick else arguments.times
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         print("skipped: there is no Chromium. Install it, on Debian with: apt-get install chromium")
         return

@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 ENVIRONMENT = Path(__file__).resolve().parents[1] / ".venv-milvus"
 """Where `make setup` installs the package. Its dependencies do not fit those of the project."""
@@ -54,10 +54,17 @@ def why_not() -> str | None:
 class MilvusServer:
     """A server process on free ports. `start` after `kill` continues with the same data and ports."""
 
+    _given: ClassVar[set[int]] = set()
+    """The ports of all servers of this process, started or not."""
+
     def __init__(self, folder: Path, settings: Mapping[str, str] = FAST, port: int | None = None) -> None:
         """Keep data and logs in a folder. `settings` are Milvus's, as names of environment variables."""
         self.folder = folder
-        self.ports = dict(zip(_PORTS, _free_ports(), strict=False))
+        free = (port for port in _free_ports() if port not in self._given)
+        self.ports = dict(zip(_PORTS, free, strict=False))
+        if len(self.ports) < len(_PORTS):
+            raise RuntimeError(f"there are fewer than {len(_PORTS)} free ports below 32768")
+        self._given.update(self.ports.values())
         if port is not None:
             self.ports["proxy_port"] = port
         self._settings = settings

@@ -32,7 +32,10 @@ def main() -> None:
     demo = Demo(SHOWROOM, MODELS / "rooms", cache_folder() / "demo")
     demo.prepare()
     with serving(demo, 0) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"),
+            args=ARGUMENTS,
+        )
         start = _opened(browser, url, DESK, "light")
         start.wait_for_selector(".sample img")
         _keep(start, options.out / "rooms.webp")

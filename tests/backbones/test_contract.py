@@ -30,16 +30,13 @@ OPENERS: dict[str, Callable[[], Backbone]] = {
     "transformers-convnext": small_convnext,
 }
 RUN_IN_BATCHES = {"transformers-vit", "transformers-convnext"}
-
-
 ALIKE = {
-    "lite1-onnxruntime",
-    "lite2-onnxruntime",
-    "lite0-two-threads",
-    "dinov2-small",
-    "transformers-convnext",
+    "lite1-onnxruntime": "lite0-onnxruntime",
+    "lite2-onnxruntime": "lite0-onnxruntime",
+    "dinov2-small": "transformers-vit",
+    "transformers-convnext": "transformers-vit",
 }
-"""Like another one: the short tests leave them out."""
+"""What each is like: the short tests leave them out."""
 
 
 @pytest.fixture(

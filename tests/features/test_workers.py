@@ -147,7 +147,7 @@ def test_a_task_that_raises_is_an_error_and_keeps_its_worker(one_worker: WorkerP
     assert one_worker.submit("who").result() == ("who", before)
 
 
-def test_errors_of_this_package_are_raised_unchanged_if_they_can_be_pickled():
+def test_errors_of_this_package_and_of_memory_are_raised_as_such_if_they_can_be_pickled():
     with WorkerPool(worker_starts.raising, 1) as pool:
         with pytest.raises(WorkerMemoryError, match="needs more memory"):
             pool.submit(MemoryError()).result()

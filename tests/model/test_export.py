@@ -129,12 +129,11 @@ def test_writing_twice_gives_the_same_identity(default, tmp_path):
     assert Model.open(tmp_path / "again").identity == Model.open(default).identity
 
 
-def damaged(folder: Path, name: str, content: bytes | None) -> Path:
+def damaged(folder: Path, name: str, content: bytes | None) -> None:
     if content is None:
         (folder / name).unlink()
     else:
         (folder / name).write_bytes(content)
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -151,20 +150,20 @@ def damaged(folder: Path, name: str, content: bytes | None) -> Path:
     ],
 )
 def test_the_error_for_a_damaged_model_names_it(name: str, content: bytes | None, says: str, copied):
-    folder = damaged(copied, name, content)
+    damaged(copied, name, content)
     with pytest.raises(ModelError, match=says):
-        Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
+        Model.open(copied).embed_scene(styled_set().scenes.batch([0]))
 
 
 @pytest.mark.parametrize("name", ["centres.npz", "scene.onnx"])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04rubbish"])
 def test_the_error_for_a_wrong_file_names_it(name: str, content: bytes, copied):
-    folder = damaged(copied, name, content)
-    record = ModelRecord.read(folder)
-    found = identity_of(folder, record.config, record.categories)
-    dataclasses.replace(record, identity=found).write(folder)
+    damaged(copied, name, content)
+    record = ModelRecord.read(copied)
+    found = identity_of(copied, record.config, record.categories)
+    dataclasses.replace(record, identity=found).write(copied)
     with pytest.raises(ModelError, match=name):
-        Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
+        Model.open(copied).embed_scene(styled_set().scenes.batch([0]))
 
 
 def test_an_edited_record_is_refused(copied):

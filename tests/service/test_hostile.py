@@ -492,12 +492,12 @@ def test_answers_that_no_one_reads_are_cut_off(own_store: Store, tmp_path: Path)
     (tmp_path / "samples" / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(20 * 2**20))
     settings = {"read_seconds": 0.5, "connections_each": 1, "samples": str(tmp_path / "samples")}
     get = b"GET /v1/samples/large/picture HTTP/1.1\r\nHost: a\r\n"
+    closing = {"Connection": "close"}
     with running(own_store, tmp_path, **settings) as own:
         for end in (b"\r\n", b"Connection: close\r\n\r\n"):
             with raw(own) as silent:
                 silent.sendall(get + end)
-                closing = {"Connection": "close"}
-                eventually(lambda: own.client.get("/health", headers=closing).status_code == 200, 20)  # noqa: B023
+                eventually(lambda: own.client.get("/health", headers=closing).status_code == 200, 20)
         with raw(own) as slow:
             slow.sendall(get + b"Connection: close\r\n\r\n")
             received = 0

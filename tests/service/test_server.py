@@ -228,6 +228,8 @@ class Link:
         address = urlsplit(milvus_url())
         self._end = (address.hostname or "", address.port or 0)
         self._open = set[socket.socket]()
+        self._lock = threading.Lock()
+        self._is_cut = False
         self._flows = threading.Event()
         self._listener = self._listening(0)
         self.port = self._listener.getsockname()[1]
@@ -242,8 +244,17 @@ class Link:
         with suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                far = socket.create_connection(self._end)
-                self._open |= {near, far}
+                try:
+                    far = socket.create_connection(self._end)
+                except OSError:
+                    near.close()
+                    continue
+                with self._lock:
+                    if self._is_cut or listener is not self._listener:  # accepted just before the cut
+                        near.close()
+                        far.close()
+                        return
+                    self._open |= {near, far}
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
 
@@ -257,15 +268,19 @@ class Link:
     def cut(self) -> None:
         """Close all connections, and refuse new ones."""
         self._flows.set()
-        for each in (self._listener, *self._open):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._open.clear()
+        with self._lock:
+            self._is_cut = True
+            for each in (self._listener, *self._open):
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+            self._open.clear()
 
     def restore(self) -> None:
         """Take connections again after a cut."""
-        self._listener = self._listening(self.port)
+        with self._lock:
+            self._is_cut = False
+            self._listener = self._listening(self.port)
 
     def pause(self) -> None:
         """Accept everything, and answer nothing."""
@@ -286,10 +301,13 @@ def link() -> Iterator[Link]:
 
 def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, link: Link):
     name = new_catalogue().rpartition("/")[2]
-    location = f"milvus+http://127.0.0.1:{link.port}/{name}?timeout=1&partitions=1"
-    with Catalogue.open(location.replace("=1&", "=30&"), create=True) as catalogue:
+
+    def location(timeout: int) -> str:
+        return f"milvus+http://127.0.0.1:{link.port}/{name}?timeout={timeout}&partitions=1"
+
+    with Catalogue.open(location(30), create=True) as catalogue:
         catalogue.sync(store.source, Model.open(store.model), workers=1)
-    with running(store._replace(catalogue=location), tmp_path) as own:  # type: ignore[arg-type]
+    with running(store._replace(catalogue=location(1)), tmp_path) as own:  # type: ignore[arg-type]
         assert own.photo(store.photos[0]).status_code == 200
         for hurt, heal in ((link.cut, link.restore), (link.pause, link.resume)):
             hurt()
@@ -314,7 +332,7 @@ def test_a_store_that_is_killed_and_starts_again(
         location = f"milvus+{milvus.url}/shop?timeout=1"
         with Catalogue.open(location.replace("=1", "=30"), create=True) as catalogue:
             catalogue.sync(store.source, Model.open(store.model), workers=1)
-        with running(store._replace(catalogue=location), tmp_path) as own:  # type: ignore[arg-type]
+        with running(store._replace(catalogue=location(1)), tmp_path) as own:  # type: ignore[arg-type]
             assert own.photo(store.photos[0]).status_code == 200
             for hurt, heal in (
                 (milvus.kill, milvus.start),

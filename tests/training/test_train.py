@@ -33,10 +33,12 @@ def with_model(config: TrainingConfig, **changes) -> TrainingConfig:
     return dataclasses.replace(config, model=dataclasses.replace(config.model, **changes))
 
 
-@pytest.mark.parametrize("mode", ["hybrid", pytest.param("global", marks=pytest.mark.long), "local"])
-def test_every_mode_learns_the_matching_styles(mode: str, tmp_path):
+@pytest.mark.parametrize(
+    ("mode", "distance"), [("hybrid", "squared_l2"), ("global", "squared_l2"), ("local", "l2")]
+)
+def test_every_mode_learns_the_matching_styles(mode: str, distance: str, tmp_path):
     features = styled_set(**BIG_SET)
-    config = with_model(SMALL, mode=mode, linear_path="none")
+    config = with_model(SMALL, mode=mode, distance=distance, linear_path="none")
     longer = dataclasses.replace(config, epochs=12, patience=12, batch_size=64, learning_rate=3e-3)
     train_on_features(features, tmp_path / "m", longer)
     found = evaluate_on_features(Model.open(tmp_path / "m"), features).overall.binary_accuracy

@@ -82,7 +82,7 @@ def test_settings_come_from_a_file_a_mapping_or_an_object_and_keywords_override_
     toml.write_text("".join(f"{key} = {value!r}\n" for key, value in SMALL.items()), encoding="utf-8")
     shape = ModelConfig(backbone="tiny", dimension=8, hidden=8, memory=0)
     whole = TrainingConfig(model=shape, epochs=1)
-    ways = (SMALL, str(toml), whole)
+    ways = (SMALL, toml, whole)
     assert len({train(source, config=given, seed=1, workers=1).identity for given in ways}) == 1
 
 

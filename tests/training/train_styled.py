@@ -1,12 +1,14 @@
 """Train on the styled set, slowly enough to be stopped: in this process, or in a child process."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from perfectlook.model.config import ModelConfig
+from perfectlook.training import checkpoint
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.log import Epoch
 from perfectlook.training.train import train_on_features
@@ -22,4 +24,10 @@ def train(folder: Path, on_epoch: Callable[[str, Epoch], None] | None = None) ->
 
 
 if __name__ == "__main__":
-    train(Path(sys.argv[1]), lambda stage, epoch: print(epoch.epoch, flush=True))
+    checkpoint.CHECKPOINT_SHARE = 1e9  # a checkpoint after every epoch
+
+    def said(stage: str, epoch: Epoch) -> None:
+        print(epoch.epoch, flush=True)
+        time.sleep(0.3)
+
+    train(Path(sys.argv[1]), said)

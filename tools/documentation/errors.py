@@ -135,7 +135,7 @@ def _code(text: str) -> str:
 def _kinds(trees: Iterable[ast.Module]) -> set[str]:
     """The classes that derive from `PerfectLookError`, and the refusals of the service."""
     known = {"PerfectLookError", "Refusal"}
-    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     while more := {
         each.name
         for each in classes
@@ -149,7 +149,7 @@ def _documented() -> dict[str, str]:
     return {
         node.name: ast.get_docstring(node) or ""
         for text in _sources().values()
-        for node in _parsed(text).body
+        for node in ast.walk(_parsed(text))
         if isinstance(node, ast.ClassDef)
     }
 
