@@ -332,7 +332,7 @@ def test_a_store_that_is_killed_and_starts_again(
         location = f"milvus+{milvus.url}/shop?timeout=1"
         with Catalogue.open(location.replace("=1", "=30"), create=True) as catalogue:
             catalogue.sync(store.source, Model.open(store.model), workers=1)
-        with running(store._replace(catalogue=location(1)), tmp_path) as own:  # type: ignore[arg-type]
+        with running(store._replace(catalogue=location), tmp_path) as own:  # type: ignore[arg-type]
             assert own.photo(store.photos[0]).status_code == 200
             for hurt, heal in (
                 (milvus.kill, milvus.start),
