@@ -15,20 +15,21 @@ the median over fresh contexts of the browser, without a cache. Without Chromium
 
 import argparse
 import faulthandler
-import shutil
+import sys
 import time
+from pathlib import Path
 from statistics import median
 
 import httpx
 from playwright.sync_api import Browser, sync_playwright
 
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
+from chromium import ARGUMENTS, installed
 from machine import add_json_option, add_quick_option, report
 from perfectlook.demo import Demo, serving
 from perfectlook.files import MODELS, SHOWROOM, cache_folder
 from perfectlook.service.appearance import FOLDER
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
-"""As for the tests of the page."""
 SECONDS = 60
 """The limit of every wait."""
 PRODUCT = "armchair-bentwood-nordic-1"
@@ -84,8 +85,7 @@ def main() -> None:
     add_json_option(parser)
     arguments = parser.parse_args()
     times = 2 if arguments.quick else arguments.times
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    chromium = next(filter(None, map(shutil.which, names)), None)
+    chromium = installed()
     if chromium is None:
         print("skipped: there is no Chromium. Install it, on Debian with: apt-get install chromium")
         return

@@ -1,11 +1,12 @@
 """A browser for tests of the page: Debian's Chromium through playwright."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from chromium import installed
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -28,8 +29,7 @@ def chromium() -> str:
 
     Without a browser, skip the test, or fail it if CI=true.
     """
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    if found := next(filter(None, map(shutil.which, names)), None):
+    if found := installed():
         return found
     reason = "there is no Chromium; on Debian: apt-get install chromium-headless-shell"
     if os.environ.get("CI") == "true":

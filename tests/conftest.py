@@ -6,7 +6,6 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,10 @@ settings.register_profile(  # on a busy machine, the time of an example means no
 settings.load_profile("untimed")
 
 
-@pytest.fixture(scope="session")
-def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Names of folders that do not exist. To make one for each test takes longer than most tests."""
-    folder = tmp_path_factory.mktemp("caches")
-    return (folder / f"{number}" for number in count())
-
-
 @pytest.fixture(autouse=True)
-def _own_cache(_caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests out of the user's cache."""
-    monkeypatch.setenv("PERFECTLOOK_CACHE", str(next(_caches)))
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(autouse=True, scope="module")

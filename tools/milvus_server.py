@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
@@ -60,7 +60,7 @@ class MilvusServer:
     def __init__(self, folder: Path, settings: Mapping[str, str] = FAST, port: int | None = None) -> None:
         """Keep data and logs in a folder. `settings` are Milvus's, as names of environment variables."""
         self.folder = folder
-        free = (port for port in _free_ports() if port not in self._given)
+        free = (each for each in _OURS if each not in self._given and _is_free(each))
         self.ports = dict(zip(_PORTS, free, strict=False))
         if len(self.ports) < len(_PORTS):
             raise RuntimeError(f"there are fewer than {len(_PORTS)} free ports below 32768")
@@ -148,13 +148,15 @@ _PORTS = (
 )
 
 
-def _free_ports() -> Iterator[int]:
-    """Yield free ports. The system gives none of them to a client meanwhile: its own begin at 32768."""
-    for port in range(10_000 + os.getpid() * 16 % 22_000, 32_768):
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("", port))
-            probe.close()
-            yield port
+_OURS = range(10_000 + os.getpid() * 16 % 22_000, 32_768)
+"""Ports that this process may use. The system gives none of them to a client: its own begin at 32768."""
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), socket.socket() as probe:
+        probe.bind(("", port))
+        return True
+    return False
 
 
 def _packages() -> Path | None:

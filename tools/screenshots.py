@@ -7,18 +7,17 @@ Serves the demo, as `perfectlook demo` does, and opens it in Chromium with playw
 
 import argparse
 import io
-import shutil
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from chromium import ARGUMENTS, installed
 from perfectlook.demo import Demo, serving
 from perfectlook.files import MODELS, SHOWROOM, cache_folder
 
 ROOT = Path(__file__).parents[1]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
 DESK, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -32,10 +31,7 @@ def main() -> None:
     demo = Demo(SHOWROOM, MODELS / "rooms", cache_folder() / "demo")
     demo.prepare()
     with serving(demo, 0) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"),
-            args=ARGUMENTS,
-        )
+        browser = playwright.chromium.launch(executable_path=installed(), args=ARGUMENTS)
         start = _opened(browser, url, DESK, "light")
         start.wait_for_selector(".sample img")
         _keep(start, options.out / "rooms.webp")

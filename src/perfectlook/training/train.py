@@ -263,7 +263,7 @@ def train_on_features(
     elif start:
         assert isinstance(learned.network, Compatibility)
         learned = dataclasses.replace(learned, network=start.blended(learned.network))
-    elif forms and (learned.closed or own is not data):
+    elif forms and (learned.closed or columns is not None):
         closed = forms.network(data, config, learned.training, mixture.measured_scenes(data, config))
         assert isinstance(learned.network, Compatibility)
         blend = Blend(learned.network, closed, learned.closed or 0.0, columns)
