@@ -5,6 +5,7 @@ import os
 # Two test workers share two cores: more threads would only compete.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from hypothesis import HealthCheck, settings
 from browser import ARGUMENTS, chromium
 from milvus_of_run import drop_catalogues
 from web import Web, web
+
+# A shell's background job ignores Ctrl-C, and so would the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(  # on a busy machine, the time of an example means nothing
     "untimed",

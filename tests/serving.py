@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -17,7 +18,7 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.catalogue import Catalogue
-from perfectlook.features.workers import WorkerPool
+from perfectlook.features.workers import WorkerError, WorkerPool
 from perfectlook.model.runtime import Model
 from perfectlook.service.security import new_key
 from perfectlook.service.server import serving as in_thread
@@ -72,10 +73,17 @@ class SharedPool:
         if key not in self._pools:
             self._pools[key] = WorkerPool(initializer, count)
             atexit.register(self._pools[key].close)
-        self.submit = self._pools[key].submit
+        self._pool = self._pools[key]
+        self._is_closed = False
+
+    def submit(self, task: Any, **options: Any) -> "Future[Any]":
+        if self._is_closed:
+            raise WorkerError("The pool of workers is closed. Open another one.")
+        return self._pool.submit(task, **options)
 
     def close(self) -> None:
-        """Keep the processes for the next server."""
+        """Keep the processes for the next server; this one gets no more results."""
+        self._is_closed = True
 
 
 def opened(settings: Settings) -> Service:

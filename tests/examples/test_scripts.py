@@ -7,6 +7,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -52,6 +53,7 @@ def run(name: str, *more: str, cwd: Path) -> str:
         patch.delenv("PERFECTLOOK_API_KEY", raising=False)
         patch.setattr(sys, "argv", [name, *PRINTED[name], *more])
         patch.syspath_prepend(EXAMPLES)
+        patch.delitem(sys.modules, "call_api", raising=False)  # which another script may have imported
         try:
             runpy.run_path(str(EXAMPLES / name), run_name="__main__")
         except SystemExit as ended:
@@ -107,6 +109,12 @@ def test_help_says_how_it_is_run(name, monkeypatch, capsys):
     assert ended.value.code == 0
     assert "python examples/" in said
     assert "SET" in said or name == "shop_day.py"  # which has its own
+
+
+def test_an_example_runs_in_a_process_of_its_own_outside_the_repository(tmp_path):
+    command = [sys.executable, str(EXAMPLES / "shop_day.py"), "--help"]  # it imports another example
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "python examples/shop_day.py" in done.stdout
 
 
 def test_a_set_becomes_a_feed_with_its_scenes_as_further_pictures(desk):

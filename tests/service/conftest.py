@@ -37,10 +37,9 @@ def shop(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def other_model(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another model for the same products."""
-    folder = tmp_path_factory.mktemp("other")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
-        return random_model(store.source, folder / "other", seed=7)
+        patch.setenv("PERFECTLOOK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return random_model(store.source, tmp_path_factory.mktemp("other") / "other", seed=7)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from milvus_of_run import milvus_url, need_milvus, new_catalogue
 from milvus_server import MilvusServer
 from perfectlook.catalogue import Catalogue
 from perfectlook.cli.main import main
+from perfectlook.cli.serve import BLAS
 from perfectlook.errors import CatalogueError, ModelError, StoreAwayError, UsageError
 from perfectlook.model.runtime import Model
 from perfectlook.service.server import server
@@ -103,7 +104,10 @@ def test_the_settings_are_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 def test_a_port_that_is_taken_is_an_error(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # the tests keep theirs
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the tests keep theirs, as they keep the following
+    monkeypatch.setattr("perfectlook.service.server._allow_files", lambda: None)
+    for name in BLAS:
+        monkeypatch.setenv(name, "1")
     command = ["serve", "--model", str(store.model), "--catalogue", str(store.catalogue), "--port"]
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

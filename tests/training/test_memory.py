@@ -26,6 +26,7 @@ SMALL = TrainingConfig(
     epochs=12,
     patience=12,
     batch_size=64,
+    mixture=False,
 )
 
 

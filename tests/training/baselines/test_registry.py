@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from _pytest.mark import ParameterSet
 
 from perfectlook.errors import TrainingError, UsageError
 from perfectlook.evaluation.evaluate import evaluate_on_features
@@ -81,7 +80,7 @@ WIDTHS = {"visual": 12, "prior": 9, "mixture": 9, "ridge": 9, "ibr": 8, "siamese
 """Inner products need one more coordinate to become distances."""
 
 
-def long(name: str) -> ParameterSet:
+def long(name: str):  # a `ParameterSet`, which pytest does not export
     return pytest.param(name, marks=pytest.mark.long)
 
 
