@@ -2,11 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Error
 
 from browser import WIDTHS
 from drawn import FASHION, HOME, drawn_set
@@ -110,7 +112,8 @@ def opens(browser: Any, contexts: Callable[..., Any], shop: Running) -> Iterator
     for page in pages:
         page.context.set_offline(False)
         if not page.is_closed():
-            page.evaluate("localStorage.clear()")
+            with suppress(Error):  # a page of a server that is gone has no storage
+                page.evaluate("localStorage.clear()")
             page.close()
     for context in own:
         context.close()

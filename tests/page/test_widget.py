@@ -189,7 +189,7 @@ def told(page: Any, name: str) -> list[str]:
 def test_the_example_shop_on_another_origin_with_a_strict_policy(
     opens: Any, service: tuple[Running, str], name: str, width: str
 ):
-    page = opens(f"{name}.html", url=service[1], width=width)
+    page = opens(f"{name}.html", url=service[1], width=width, fresh=True)
     page.locator("perfect-look").first.scroll_into_view_if_needed()
     page.wait_for_selector("perfect-look[data-state=ready]")
     page.locator("perfect-look .card img").first.wait_for()
@@ -432,7 +432,7 @@ def test_a_shopper_adds_a_photo(visit: Callable[..., Any], store: Store):
 
 def test_nothing_is_asked_before_it_comes_near_the_screen(visit: Callable[..., Any], linked: Store):
     html = "<p>line</p>" * 120
-    page = visit(f'{html}<perfect-look product="{linked.product}"></perfect-look>', wait="waiting")
+    page = visit(f'{html}<perfect-look product="{linked.product}"></perfect-look>', wait="waiting", fresh=True)
     page.wait_for_timeout(300)
     assert page.locator("perfect-look").get_attribute("data-state") == "waiting"
     height = page.locator("perfect-look").bounding_box()["height"]
