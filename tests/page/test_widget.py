@@ -432,7 +432,8 @@ def test_a_shopper_adds_a_photo(visit: Callable[..., Any], store: Store):
 
 def test_nothing_is_asked_before_it_comes_near_the_screen(visit: Callable[..., Any], linked: Store):
     html = "<p>line</p>" * 120
-    page = visit(f'{html}<perfect-look product="{linked.product}"></perfect-look>', wait="waiting", fresh=True)
+    element = f'<perfect-look product="{linked.product}"></perfect-look>'
+    page = visit(html + element, wait="waiting", fresh=True)
     page.wait_for_timeout(300)
     assert page.locator("perfect-look").get_attribute("data-state") == "waiting"
     height = page.locator("perfect-look").bounding_box()["height"]
