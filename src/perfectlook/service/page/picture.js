@@ -32,7 +32,7 @@ export function arrived({ target }) {
   target.classList.add("here");
 }
 
-const SIDE = 16;
+const SIDE = 64; // its edge is narrower than the margin of trimmed pictures
 const WHITE = 225;
 
 /** Whether most of a picture's edge is not white. */

@@ -27,7 +27,7 @@ export const texts = {
     drop: "Auf diese Seite ziehen oder einfügen.",
     privacy: "Der Server speichert Ihr Foto nicht.",
     urlLabel: "Adresse eines Bildes im Web",
-    urlHint: "https:// Adresse eines Bildes",
+    urlHint: "https://…",
     useUrl: "Öffnen",
     samples: "Probieren Sie eines davon",
     dropHere: "Foto hier ablegen",

@@ -28,7 +28,7 @@ export const texts = {
     drop: "Drop it anywhere on this page, or paste it.",
     privacy: "The server does not store your photo.",
     urlLabel: "Address of a picture on the web",
-    urlHint: "https:// address of a picture",
+    urlHint: "https://…",
     useUrl: "Use it",
     samples: "Try one of these",
     dropHere: "Drop the photo",
