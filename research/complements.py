@@ -6,16 +6,22 @@ Product to product is `perfectlook evaluate MODEL SET --products`. Fill in the b
 but one of its products, how well is the missing one ranked by distance to the scene + w times the mean
 distance to the scene's other products? Chance is .5. All figures are binary accuracies over test scenes that
 the models have not seen, with 95 % intervals over scenes. The gain is paired with w = 0.
+
+On the showroom, whose ids name styles, also whole looks for its rooms of one style outside training: the mean
+share of products in the room's style, and the share of looks without one.
 """
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from perfectlook.catalogue.sources import SetSource
 from perfectlook.data import load_set
+from perfectlook.data.scenes import split_of
 from perfectlook.evaluation.complements import complement_figures, scene_products
 from perfectlook.evaluation.protocol import (
     Candidates,
@@ -27,9 +33,12 @@ from perfectlook.evaluation.protocol import (
 )
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.runtime import Model, features_for
+from perfectlook.recommender import Recommender
 from perfectlook.types import Float64Array
 
 WEIGHTS = (0.0, 0.1, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0)
+STYLES = ("classic", "coastal", "colourful", "industrial", "midcentury", "nordic")
+SLOTS = 5
 
 
 def fill_in_the_blank(model: Model, features: SetFeatures) -> dict[float, tuple[Interval, Interval]]:
@@ -64,6 +73,27 @@ def fill_in_the_blank(model: Model, features: SetFeatures) -> dict[float, tuple[
     }
 
 
+def drift(model: Model) -> dict[float, tuple[float, float]]:
+    """For each weight, the mean share of a look's products in the room's style, and of looks without any."""
+
+    def style(id_: str) -> list[str]:
+        return [word for word in id_.split("-") if word in STYLES]
+
+    showroom = load_set("showroom")
+    rooms = {id_: scene for id_, scene in showroom.scenes.items() if split_of(id_) != "train"}
+    rooms = {id_: scene for id_, scene in rooms.items() if len(style(id_)) == 1}
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, Recommender.open(folder, model, create=True) as shop:
+        shop.sync(SetSource(showroom))
+        for weight in WEIGHTS:
+            shares = []
+            for id_, scene in rooms.items():
+                slots = shop.look(str(scene.picture), weight=SLOTS * weight).slots
+                shares.append(np.mean([style(each.product.id) == style(id_) for each in slots]))
+            found[weight] = float(np.mean(shares)), float(np.mean(np.array(shares) == 0))
+    return found
+
+
 def measured(name: str, dataset: str) -> dict[str, Any]:
     """Print the figures of a model on a set, and return them."""
     model = Model.open(name)
@@ -73,6 +103,9 @@ def measured(name: str, dataset: str) -> dict[str, Any]:
     blank = fill_in_the_blank(model, features)
     for weight, (accuracy, gain) in blank.items():
         print(f"  w = {weight:<4} {accuracy:.4f}   gain {gain:+.4f}")
+    if features.dataset.name == "showroom":
+        for weight, (share, none) in drift(model).items():
+            print(f"  looks with w = {weight:<4} {share:.3f} in the room's style, {none:.0%} without any")
     print(flush=True)
     filled = {str(w): {"accuracy": a.to_dict(), "gain": g.to_dict()} for w, (a, g) in blank.items()}
     return {

@@ -23,6 +23,11 @@ def test_a_shipped_model_opens_by_its_name(name: str, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("name", shipped_models())
+def test_looks_follow_the_photo_more_than_each_other(name: str):
+    assert Model.open(name).require_complements().weight == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", shipped_models())
 def test_its_card_says_what_it_is_made_of_and_not_for(name: str):
     card = (MODELS / name / "MODEL_CARD.md").read_text(encoding="utf-8")
     for said in ("## Data", "on test scenes", "## Licence", "## Not for", "Made by `make models`"):

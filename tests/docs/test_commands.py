@@ -110,7 +110,7 @@ UNRUN = {
     ): (
         "the products of the reader's own shop differ; tests/cli/test_complete_product.py types lines like it"
     ),
-    "PYTHONPATH=src python research/complements.py outfits ccp-looks MODEL ikea-rooms": (
+    "PYTHONPATH=src python research/complements.py outfits ccp-looks MODEL ikea-rooms rooms showroom": (
         "needs sets that do not come with the package"
     ),
     'perfectlook data from-feed feed.xml --out my-set --licence "our own"': (

@@ -314,7 +314,7 @@ class Recommender(Closable):
                 largest if the model suggests none.
             where: a filter, as for `complete`.
             product: the id of a product of the catalogue, as for `complete`.
-            weight: λ, 0 or more: how much the products should go with each other. By default 0.5 for each
+            weight: λ, 0 or more: how much the products should go with each other. By default 0.1 for each
                 slot, or 0.5 in all for a model without complements.
             budget: the largest total price, as in 500 or "500 EUR". With a budget, all products of the look
                 have a price in its currency.

@@ -36,9 +36,9 @@ MOST_PAIRS = 5_000
 """Cross-validation measures at most this many pairs of a fold."""
 SAMPLED = 200
 """Number of scenes and products that the scale of distances is measured on."""
-WEIGHT = 0.5
+WEIGHT = 0.1
 """How much the other products of a look count for each slot. Filling in the blank gains up to 3, but whole
-looks drift away from the photo from 1 on: see docs/how-to/looks.md."""
+looks drift away from the photo with more than this: see docs/how-to/looks.md."""
 
 
 def add_complements(folder: Path, model: Model, features: SetFeatures, scenes: Collection[str]) -> bool:
