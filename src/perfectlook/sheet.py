@@ -129,13 +129,14 @@ def draw(answer: "DrawableAnswer", photo: "Photo") -> Image.Image:
 
 
 def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
-    """Draw the photo and, for each category, the attention over it and the products."""
+    """Draw the photo and each category's products, with the attention over the photo if regions count."""
     picture = open_picture(photo, fit=max(PHOTO))
     sections, left_out = fitting(answer.categories, _grid(answer.categories)[0], MOST_HEIGHT, *ROWS)
     columns, heights = _grid(sections)
     shown = round((CARD_HEIGHT - 2 * PADDING) * picture.width / picture.height) + 2 * PADDING
     looked_at = min(LOOKED_AT[1], max(LOOKED_AT[0], shown))
-    left = MARGIN + looked_at + 2 * GAP
+    looks = any(each.why and each.why.regions for section in sections for each in section.products)
+    left = MARGIN + (looked_at + 2 * GAP if looks else 0)
     head = max(HEAD, _contained(picture, PHOTO).height + 2 * PADDING)
     sheet = _sheet(left + columns * (CARD_WIDTH + GAP) - GAP + MARGIN, head + GAP + sum(heights))
     categories, products = counts(answer.categories)
@@ -149,7 +150,7 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
     for colour, text in (
         (GLOBAL, "nearer than usual to the whole photo"),
         (LOCAL, "nearer than usual to its regions, weighted by attention"),
-    ):
+    )[: 2 * looks]:
         pen.rounded_rectangle((x, y - 9, x + 27, y - 5), 2, colour)
         write(pen, (x + 40, y), text, 15, QUIET, room=sheet.width - MARGIN - x - 40)
         y += 26
@@ -159,11 +160,10 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
         if section.present:
             likely = "already there"
         _draw_title(sheet, y, section.category, [likely, _resolution(section)])
-        inner = (looked_at - 2 * PADDING, CARD_HEIGHT - 2 * PADDING)
-        over = _contained(picture, inner)
-        if section.attention is not None:
-            over = attended(over, np.asarray(section.attention.weights, np.float32))
-        _draw_framed(sheet, (MARGIN, y + SECTION_HEAD), over, inner)
+        if looks and section.attention:
+            inner = (looked_at - 2 * PADDING, CARD_HEIGHT - 2 * PADDING)
+            over = attended(_contained(picture, inner), np.asarray(section.attention.weights, np.float32))
+            _draw_framed(sheet, (MARGIN, y + SECTION_HEAD), over, inner)
         _draw_products(sheet, (left, y + SECTION_HEAD), section.products, columns)
         y += height
     return sheet
@@ -422,7 +422,7 @@ def _lay_product(
     if details := ", ".join(part for part in (product.current_price, note or moved) if part):
         write(pen, (begin, y), details, ID_SIZE, QUIET, room=end - begin)
     y += 10
-    if product.why and product.why.whole + product.why.regions > 0:
+    if product.why and product.why.regions:  # otherwise the whole photo alone counts
         _lay_shares(pen, (x, y), product.why.whole)
     y += 12 + TITLE_LEADING
     title = wrapped(product.title or "", TITLE_SIZE, PICTURE, TITLE_LINES)

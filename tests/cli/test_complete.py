@@ -86,7 +86,7 @@ def test_several_photos_give_a_list_and_numbered_sheets(
     assert [answer["photo"] for answer in json.loads(capsys.readouterr().out)] == list(map(str, photos))
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["look-1.png", "look-2.png"]
     with Image.open(tmp_path / "look-2.png") as sheet:
-        assert sheet.width > 1000
+        assert sheet.width > 800
 
 
 def test_one_photo_gives_one_sheet_of_its_name(complete, photo: Path, tmp_path: Path) -> None:

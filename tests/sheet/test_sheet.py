@@ -29,9 +29,9 @@ def product(rank: int, folder: Path, **changed: object) -> RankedProduct:
     """Return a product with a square picture of one colour. Three quarters of its nearness are global."""
     picture = folder / f"{rank}.png"
     Image.new("RGB", (50, 50), COLOURS[(rank - 1) % len(COLOURS)]).save(picture)
-    said: dict[str, Any] = {"title": f"Product {rank}", "picture": str(picture)} | changed
+    said: dict[str, Any] = {"title": f"Product {rank}", "picture": str(picture), "why": WHY} | changed
     return RankedProduct(
-        rank=rank, id=f"id-{rank}", distance=1.0, distance_global=0.75, distance_local=0.25, why=WHY, **said
+        rank=rank, id=f"id-{rank}", distance=1.0, distance_global=0.75, distance_local=0.25, **said
     )
 
 
@@ -70,6 +70,17 @@ def test_the_photo_is_shown_large_and_once_in_each_section(tmp_path: Path) -> No
     count, box = places(sheet, PHOTO.getpixel((0, 0)))  # type: ignore[arg-type]
     assert box[:2] == (68, 68)
     assert count > 440 * 293 + 3 * 200 * 130
+
+
+def test_without_regions_the_photo_is_shown_once_and_no_shares(tmp_path: Path) -> None:
+    shares = Why(whole=1.0, regions=0.0)
+    sections = [
+        section([product(1, tmp_path, why=shares)], f"Furniture|{name}") for name in ("Beds", "Tables")
+    ]
+    sheet = draw(answer(*sections), PHOTO)
+    assert places(sheet, PHOTO.getpixel((0, 0)))[0] == pytest.approx(440 * 293, rel=0.01)  # type: ignore[arg-type]
+    for colour in (GLOBAL, LOCAL):
+        assert not (np.asarray(sheet) == colour).all(axis=2).any()
 
 
 def test_the_price_is_between_rank_and_distance(tmp_path: Path) -> None:
