@@ -224,7 +224,7 @@ def _patience(fits: Sequence[Fit], config: TrainingConfig) -> int:
     if not config.averaging:
         return config.patience
     steps = min(max(1, round(len(fit.training) / config.batch_size)) for fit in fits)
-    return max(config.patience, math.ceil(2 / (1 - config.averaging) / steps))
+    return max(config.patience, math.ceil(2 / (1 - config.averaging) / steps - 1e-9))  # 1 - 0.9 < 0.1
 
 
 def learn(
