@@ -132,6 +132,67 @@ def test_only_prices_become_price_filters_in_german(opens: Any, german: Running)
         page.wait_for_function("() => !document.querySelector('.active .chip-text')")
 
 
+NAMED = """async texts => {
+  const { understood } = await import("/typed.js");
+  const facets = { brands: new Map([["Kessel & Werk", 3]]), colours: new Map([["Rot", 2]]) };
+  const known = PATHS.map(category => ({ category }));
+  return texts.map(text => {
+    const { categories, brands, colours, words, to } = understood(text, facets, known);
+    const names = categories.map(each => each.split("|").at(-1));
+    return [names, [...brands, ...colours, ...words], to ?? null];
+  });
+}"""
+
+
+def test_words_name_categories(opens: Any) -> None:
+    page = settled(opens("?sample=stripes"))
+    paths = [
+        "Decor|Rugs",
+        "Tables|Coffee Tables",
+        "Shelving|Shelves",
+        "Lamps|Floor Lamps",
+        "Lamps|Table Lamps",
+    ]
+    expected = {
+        "rugs under 200": [["Rugs"], [], "200"],
+        "white rug": [["Rugs"], ["white"], None],
+        "oak coffee table, shelf": [["Coffee Tables", "Shelves"], ["oak"], None],
+        "rug in red from Kessel & Werk": [["Rugs"], ["Kessel & Werk", "red"], None],
+        "brass lamps": [["Floor Lamps", "Table Lamps"], ["brass"], None],
+        "lamp": [[], ["lamp"], None],  # titles have it
+        "rug tassel": [[], ["rug", "tassel"], None],
+        "rugged": [[], ["rugged"], None],
+        'lamp "white shade"': [[], ["lamp", "white shade"], None],
+    }
+    assert page.evaluate(NAMED.replace("PATHS", str(paths)), list(expected)) == list(expected.values())
+
+
+def test_words_name_categories_and_colours_in_german(opens: Any, german: Running) -> None:
+    page = settled(opens("?sample=stripes", url=german.url))
+    paths = ["Deko|Kissen", "Möbel|Stühle", "Deko|Teppiche", "Lampen|Stehlampen", "Lampen|Tischlampen"]
+    expected = {
+        "rote Kissen bis 50": [["Kissen"], ["Rot"], "50"],
+        "Teppich bis 200": [["Teppiche"], [], "200"],
+        "Stuhl von Kessel & Werk": [["Stühle"], ["Kessel & Werk"], None],
+        "Lampen aus Messing": [["Stehlampen", "Tischlampen"], ["Messing"], None],
+        "Rotwein": [[], ["Rotwein"], None],
+    }
+    assert page.evaluate(NAMED.replace("PATHS", str(paths)), list(expected)) == list(expected.values())
+
+
+def test_a_named_category_is_shown_alone(opens: Any) -> None:
+    page = settled(opens("?sample=stripes"))
+    page.wait_for_function("async () => (await import('/state.js')).get().known.length > 0")
+    box = page.get_by_role("searchbox", name="Filter by words")
+    box.fill("rugs under 150")
+    box.press("Enter")
+
+    page.wait_for_function("() => document.querySelectorAll('.rows[aria-busy=false] .row').length === 1")
+    assert page.locator(".row h2").inner_text() == "Rugs"
+    assert chips(page) == ["up to €150"]
+    assert "category=" in page.url
+
+
 def test_a_full_row_may_have_more_products(opens: Any, shop: Running) -> None:
     page = opens()
     page.wait_for_selector(".sample")

@@ -176,6 +176,19 @@ def test_photos_fill_tiles_and_clothes_have_upright_ones(opens: Any, fills: bool
     page.wait_for_selector(".tile.large.photo img.here")
 
 
+def test_the_button_of_a_panorama_is_below_the_header(opens: Any) -> None:
+    page = opens(width="phone")
+    page.wait_for_selector(".sample")
+    file = io.BytesIO()
+    Image.new("RGB", (900, 60), "teal").save(file, "PNG")
+    page.set_input_files("#file", {"name": "p.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    rows(page)
+
+    button = page.get_by_role("button", name="Choose a part").bounding_box()
+    header = page.locator(".top").bounding_box()
+    assert button["y"] >= header["y"] + header["height"]
+
+
 def test_the_small_photo_of_a_phone_opens_the_photo(opens: Any) -> None:
     page = rows(opens("?sample=stripes", width="phone"))
     peek = page.locator(".peek")

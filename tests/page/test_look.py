@@ -101,6 +101,34 @@ def test_a_budget_that_is_too_low_gives_an_error_and_can_be_changed(look: Any) -
     assert total(look) > 100
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept", "said"),
+    [
+        ("0", "", ""),
+        ("2,000,000,000,000", "", ""),
+        ("abc", "500", "“abc” is not a number. The budget stays as it was."),
+    ],
+)
+def test_what_is_no_budget_refuses_no_look(opens: Any, typed: str, kept: str, said: str) -> None:
+    look = opens("?sample=stripes&view=look&budget=500")
+    settled(look)
+
+    look.get_by_label("Budget EUR").fill(typed)
+    look.keyboard.press("Enter")
+    look.wait_for_function("kept => document.getElementById('budget').value === kept", arg=kept)
+    settled(look)
+
+    assert total(look) > 0
+    assert ("budget=500" in look.url) == bool(kept)
+    assert look.locator("#toast").inner_text() == said
+
+
+def test_an_address_with_a_budget_of_nothing_has_none(opens: Any) -> None:
+    look = opens("?sample=stripes&view=look&budget=0")
+    settled(look)
+    assert look.get_by_label("Budget EUR").input_value() == ""
+
+
 def test_a_budget_that_is_too_low_offers_the_cheapest_look(look: Any, shop: Running) -> None:
     look.get_by_label("Budget EUR").fill("1")
     look.keyboard.press("Enter")

@@ -31,6 +31,11 @@ def test_the_shared_colours_are_named_in_both_languages() -> None:
     assert english.colours == german.colours == ["navy", "sand"]
 
 
+def test_a_colour_of_two_swatches_is_named_once() -> None:
+    reason = Reasons(ROOM).of(record("0.50:24,2,-24 0.30:27,2,-25 0.20:77,3,23"))
+    assert reason and reason.text == "Same navy and sand as in the photo."
+
+
 def test_a_language_without_texts_gets_english() -> None:
     reason = Reasons(ROOM, locale="fr").of(PRODUCT)
     assert reason and reason.text.startswith("Same navy")

@@ -59,7 +59,8 @@ class Reasons:
     def of(self, record: Mapping[str, Any]) -> Reason | None:
         """Return what the product of a record shares; None if nothing is certain."""
         own, own_tones = _of_record(record)
-        shared = [each.name for each in own if any(_same(each, other) for other in self._swatches)][:MOST]
+        # Two swatches can have means of one name.
+        shared = list(dict.fromkeys(x.name for x in own if any(_same(x, y) for y in self._swatches)))[:MOST]
         both = sorted(materials_of(record) & self._materials)[:MOST] if self._materials else []
         words, asked = _words()[self._language], "product" if self._is_product else "photo"
         if not shared and not both:

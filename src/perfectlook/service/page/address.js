@@ -1,5 +1,7 @@
 // The page's address: the sample or web picture, the categories, the filters, the box and the whole look.
 
+import { limit } from "./typed.js";
+
 const HERE = "here";
 const LISTS = [
   ["brand", "brands"],
@@ -46,7 +48,7 @@ export function fromAddress(search) {
     view: query.get("view") === "look" ? "look" : "rows",
     locked: products("lock"),
     shown: products("slot"),
-    budget: amount(query.get("budget")),
+    budget: limit(amount(query.get("budget"))),
     at: Number(/^[1-9]$/.exec(query.get("other") ?? "")?.[0] ?? 0),
   };
 }

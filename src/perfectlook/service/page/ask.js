@@ -193,9 +193,9 @@ export function suggestAgain() {
   return again();
 }
 
-/** Change filters and ask again. */
-export function filter(changes) {
-  set({ filters: { ...get().filters, ...changes } });
+/** Change filters and ask again, if there are `categories` for them alone. */
+export function filter(changes, categories = []) {
+  set({ filters: { ...get().filters, ...changes }, ...(categories.length && { categories, locked: {} }) });
   return again();
 }
 

@@ -107,8 +107,8 @@ function wordsForm(act) {
     event.preventDefault();
     const text = field.value.trim();
     if (!text) return;
-    const { filters, facets } = get();
-    const { brands, colours, words, ...rest } = understood(text, facets);
+    const { filters, facets, known } = get();
+    const { brands, colours, words, categories, ...rest } = understood(text, facets, known);
     const more = (field_, values) => [...new Set([...filters[field_], ...values])];
     const changes = checked(filters, rest);
     if (changes.problem) return refuse(changes.problem);
@@ -119,7 +119,7 @@ function wordsForm(act) {
       words: more("words", words),
     };
     field.value = "";
-    return act.filter(wanted);
+    return act.filter(wanted, categories);
   };
   return h("form", { class: "words-form", role: "search", onsubmit: submit }, icon("search"), field, problem);
 }

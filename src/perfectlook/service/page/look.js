@@ -5,7 +5,7 @@ import { numbers, texts } from "./locale.js";
 import { arrangeSlots, slotOf, tray } from "./slot.js";
 import { listen } from "./state.js";
 import { toast } from "./spoken.js";
-import { amount } from "./typed.js";
+import { amount, limit } from "./typed.js";
 import { money, short, sum } from "./words.js";
 
 /** Show the state in `host`, and follow its changes. */
@@ -108,8 +108,8 @@ function totals(look, currency, act) {
     data: { key: "budget" },
     onchange: ({ target }) => {
       const value = amount(target.value);
-      if (value === null) toast(texts.tools.noNumber(target.value));
-      act.setBudget(value ?? look.budget);
+      if (value === null) toast(texts.look.noNumber(target.value));
+      act.setBudget(value === null ? look.budget : limit(value));
     },
     onkeydown: ({ key, target }) => key === "Enter" && target.blur(),
   });

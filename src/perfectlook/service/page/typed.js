@@ -1,6 +1,9 @@
 // What a visitor types, as a filter: amounts, prices, known values, and the rest as words of the title.
 
 import { texts } from "./locale.js";
+import { short } from "./words.js";
+
+const MOST = 1e12;
 
 /** An amount in the syntax of filters, from "1.299,50", "1,299.50" or "1299"; "" for none, null for no amount. */
 export function amount(text) {
@@ -11,6 +14,9 @@ export function amount(text) {
   const whole = found[1].replaceAll(/[.,]/g, "");
   return found[2] ? `${whole}.${found[2]}` : whole;
 }
+
+/** An amount as a budget. Nothing, and more than the server reads, is none. */
+export const limit = (text) => (Number(text) > 0 && Number(text) <= MOST ? text : "");
 
 /** The filters with changed amounts, which are texts as typed, or {problem}: why they cannot be. */
 export function checked(filters, changes) {
@@ -35,10 +41,11 @@ const notAfterNumber = (word) => (RANGE.includes(word) ? "(?<!\\d\\s*)" : ""); /
 /**
  * The changes of filters that a text means: "oak, under 300" is {to: "300", words: ["oak"]}. Amounts are as they
  * were typed. Two numbers, as in "shoes 38-39", are prices only after a word such as "between", with a currency, or
- * alone. `facets`: the known brands and colours.
+ * alone. `facets`: the known brands and colours. `known`: the catalogue's categories, of which a text can name some:
+ * "white rugs, under 50". Words between quotes stay together.
  */
-export function understood(text, facets) {
-  const changes = { brands: [], colours: [], words: [] };
+export function understood(text, facets, known = []) {
+  const changes = { brands: [], colours: [], words: [], categories: [] };
   let rest = text;
   const take = (pattern, use) => {
     rest = rest.replace(new RegExp(`(?<![\\p{L}\\d])${pattern}`, "giu"), (...found) =>
@@ -57,10 +64,31 @@ export function understood(text, facets) {
   take(`(?:${most})\\s*${PRICE}`, (to) => (changes.to = value(to)));
   take(`(?:${escaped(texts.typed.over)})\\s*${PRICE}(?!${TO}\\d)`, (from) => (changes.from = value(from)));
   take(`(?:${escaped(texts.typed.inStock)})(?!\\p{L})`, () => (changes.inStock = true));
+  const before = { brands: `(?:(?:${escaped(texts.typed.by)})\\s+)?`, colours: "" };
+  const endings = { brands: "", colours: `(?:${escaped(texts.typed.endings)})?` };
   for (const field of ["brands", "colours"])
-    for (const known of [...facets[field].keys()].toSorted((one, other) => other.length - one.length))
-      take(`${escaped([known])}(?!\\p{L})`, () => changes[field].push(known));
+    for (const each of longestFirst([...facets[field].keys()]))
+      take(`${before[field]}${escaped([each])}${endings[field]}(?!\\p{L})`, () => changes[field].push(each));
+  takeCategories(known, take, changes.categories);
   const empty = new Set([...texts.typed.filler, ...RANGE]);
-  changes.words = rest.split(/[\s,;]+/).filter((word) => word && !empty.has(word.toLowerCase()));
+  changes.words = [...rest.matchAll(/["“„”]([^"“„”]+)["“„”]|[^\s,;"“„”]+/gu)]
+    .map(([word, quoted]) => (quoted ?? word).trim())
+    .filter((word) => word && !empty.has(word.toLowerCase()));
   return changes;
 }
+
+/** Take categories that are named last: "rug", "coffee table", and with "lamps" those whose names end so. */
+function takeCategories(known, take, taken) {
+  const after = `(?=\\s*(?:$|[,;]|(?:${escaped([...texts.typed.filler, ...texts.typed.by])})(?!\\p{L})))`;
+  const paths = known.map(({ category }) => category);
+  for (const name of longestFirst([...new Set(paths.map(short))])) {
+    const named = paths.filter((each) => short(each) === name);
+    take(`(?:${escaped(longestFirst([name, ...texts.typed.forms(name)]))})${after}`, () => taken.push(...named));
+  }
+  take(`(\\p{L}{4,})${after}`, (word) => {
+    const named = paths.filter((each) => short(each).toLowerCase().endsWith(word.toLowerCase()));
+    return named.length > 0 && taken.push(...named);
+  });
+}
+
+const longestFirst = (words) => words.toSorted((one, other) => other.length - one.length);

@@ -101,7 +101,14 @@ export const texts = {
     over: ["über", "ab", "mindestens", "mehr als", "min", ">"],
     between: ["zwischen", "von"],
     range: ["und", "bis"],
-    filler: ["und", "oder", "mit", "in", "für", "aus", "ein", "eine"],
+    filler: ["und", "oder", "mit", "in", "für", "aus", "ein", "eine", "preis"],
+    by: ["von"],
+    endings: ["e", "er", "es", "en", "em"],
+    forms: (name) =>
+      ["n", "en", "e", "er", "s"]
+        .filter((end) => name.endsWith(end))
+        .map((end) => name.slice(0, -end.length))
+        .flatMap((each) => [each, each.replaceAll(/[äöü]/g, (letter) => ({ ä: "a", ö: "o", ü: "u" })[letter])]),
     units: ["mm", "cm", "dm", "m", "meter", "zoll", "kg", "g", "l", "liter", "watt", "sitz", "sitze", "sitzer", "sitzig", "person", "personen", "schublade", "schubladen", "tür", "türen", "türig", "teilig", "teile", "stück", "fächer", "jahre", "x", "×", "%", "°", "\"", "″"],
     inStock: ["auf Lager", "lieferbar", "vorrätig"],
   },
@@ -122,7 +129,7 @@ export const texts = {
     addOne: "Fügen Sie oben eine hinzu, oder lassen Sie das Modell welche vorschlagen.",
     suggest: "Kategorien vorschlagen",
     nothing: "Kein Produkt passt zu diesen Filtern",
-    widen: "Erweitern Sie die Preisspanne, oder schließen Sie Produkte ein, die nicht auf Lager sind.",
+    widen: "Entfernen Sie einen Filter, oder erweitern Sie die Preisspanne.",
   },
   product: {
     product: "Produkt",
@@ -166,6 +173,7 @@ export const texts = {
     products: (count) => plural(count, "Produkt", "Produkte"),
     unpriced: (count, unpriced) => `${plural(count, "Produkt", "Produkte")}, ${unpriced} ohne Preis`,
     budget: (currency) => (currency ? `Budget ${currency}` : "Budget"),
+    noNumber: (text) => `„${text}“ ist keine Zahl. Das Budget bleibt, wie es war.`,
     noBudget: "keins",
     rebuild: "Die anderen neu wählen",
     another: "Anderer Look",

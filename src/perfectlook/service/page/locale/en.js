@@ -102,7 +102,10 @@ export const texts = {
     over: ["over", "above", "from", "more than", "at least", "min", ">"],
     between: ["between", "from"],
     range: ["and", "to"],
-    filler: ["and", "or", "with", "in", "for", "of", "a", "the"],
+    filler: ["and", "or", "with", "in", "for", "of", "a", "the", "price"],
+    by: ["by", "from"],
+    endings: ["ish"],
+    forms: (name) => [name.replace(/ves$|ies$|(?<=ch|sh|x|ss)es$|s$/, (end) => ({ ves: "f", ies: "y" })[end] ?? "")],
     units: ["mm", "cm", "dm", "m", "metre", "metres", "meter", "meters", "inch", "inches", "ft", "foot", "feet", "kg", "g", "l", "litre", "litres", "watt", "seat", "seats", "seater", "seaters", "seated", "person", "people", "persons", "drawer", "drawers", "door", "doors", "piece", "pieces", "shelves", "years", "x", "×", "%", "°", "\"", "″"],
     inStock: ["in stock", "available"],
   },
@@ -123,7 +126,7 @@ export const texts = {
     addOne: "Add one above, or let the model suggest them.",
     suggest: "Suggest categories",
     nothing: "No product matches these filters",
-    widen: "Widen the price range, or include products that are not in stock.",
+    widen: "Remove a filter, or widen the price range.",
   },
   product: {
     product: "Product",
@@ -168,6 +171,7 @@ export const texts = {
     unpriced: (count, unpriced) =>
       `${plural(count, "product", "products")}, ${unpriced} without a price`,
     budget: (currency) => (currency ? `Budget ${currency}` : "Budget"),
+    noNumber: (text) => `“${text}” is not a number. The budget stays as it was.`,
     noBudget: "none",
     rebuild: "Choose the others again",
     another: "Another look",
