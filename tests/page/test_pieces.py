@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from playwright.sync_api import Error
 
 from browser import violations
@@ -47,6 +48,28 @@ def test_a_dot_opens_the_piece_and_completes_its_part(opens: Any) -> None:
 
     page.wait_for_function("() => location.search.includes('box=0.08%2C0.28%2C0.52%2C0.72')")
     assert page.locator(".dot").count() == 0  # the part is shown, and dots are of the whole photo
+
+
+@pytest.mark.parametrize("width", ["desktop", "phone"])
+def test_dots_of_one_place_are_next_to_each_other_and_below_no_button(opens: Any, width: str) -> None:
+    page = opens(width=width)
+    regions = [[0.2, 0.4, 0.4, 0.6], [0.2, 0.4, 0.4, 0.6], [0.22, 0.42, 0.4, 0.6], [0.8, 0.85, 1.0, 1.0]]
+
+    def with_pieces(found: Any) -> None:
+        sections = (found["categories"] * 4)[:4]
+        found["in_scene"] = [
+            {**section["products"][0], "category": f"{section['category']}|{at}", "region": region}
+            for at, (section, region) in enumerate(zip(sections, regions, strict=True))
+        ]
+
+    answered_with(page, with_pieces)
+    frame, dots = page.locator(".frame").bounding_box(), page.locator(".dot")
+    assert dots.count() == 4
+    first = dots.first.bounding_box()
+    across = (first["x"] + first["width"] / 2 - frame["x"]) / frame["width"]
+    assert abs(across - 0.3) < 0.01
+    for dot in dots.all():
+        dot.click(trial=True, timeout=5_000)  # nothing else is at its middle
 
 
 def test_a_photo_far_from_known_ones_is_called_a_guess_without_percentages(opens: Any) -> None:

@@ -2,11 +2,11 @@
 
 import { inWords, paint } from "./attention.js";
 import { boxElement, draggable } from "./box.js";
+import { mount as mountDots } from "./dots.js";
 import { h, icon, replace } from "./element.js";
 import { texts } from "./locale.js";
 import { show } from "./picture.js";
 import { get, listen, set } from "./state.js";
-import { nameOf, short } from "./words.js";
 
 const FIRST = [0.25, 0.25, 0.75, 0.75];
 
@@ -28,6 +28,7 @@ export function mount(host, act) {
   const caption = h("figcaption", { class: "caption" });
   const tools = h("div", { class: "scene-tools" });
   host.append(h("figure", { class: "scene" }, frame, caption), tools);
+  const drawDots = mountDots(dots, frame, tools, act);
   const boxed = {
     draft: (draft) => set({ draft }),
     done: act.setBox,
@@ -61,7 +62,7 @@ export function mount(host, act) {
   );
   listen(
     ({ answer, box, draft }) => [answer, box ?? draft],
-    (answer, box) => replace(dots, ...(box ? [] : (answer?.pieces ?? []).map((each) => dot(each, answer, act)))),
+    (answer, box) => drawDots(box ? null : answer),
   );
   listen(
     ({ box, draft }) => [box, draft],
@@ -83,22 +84,6 @@ export function mount(host, act) {
       caption.textContent = section?.attention ? inWords(category, section.attention) : hint(answer);
     },
   );
-}
-
-/** A quiet dot on a piece that the photo shows. */
-function dot(piece, { requestId }, act) {
-  const { category, products, region } = piece;
-  const element = h("button", {
-    type: "button",
-    class: "dot",
-    data: { key: `dot ${category}` },
-    title: short(category),
-    aria: { label: texts.scene.piece(short(category), nameOf(products[0], category)) },
-    onclick: () => act.openPiece(piece, requestId),
-  });
-  const [left, top, right, bottom] = region;
-  Object.assign(element.style, { left: `${50 * (left + right)}%`, top: `${50 * (top + bottom)}%` });
-  return element;
 }
 
 const isTouch = matchMedia("(hover: none)").matches;
