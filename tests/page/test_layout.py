@@ -49,10 +49,10 @@ def rows(page: Any) -> Any:
     return page
 
 
-@pytest.mark.parametrize("width", ["phone", pytest.param("desktop", marks=pytest.mark.long)])
-def test_a_reason_is_read_whole(opens: Any, width: str) -> None:
-    page = opens(width=width)
-    said = "Light and quiet, like most of the photo."
+@pytest.mark.parametrize("across", [320, 390, pytest.param(1440, marks=pytest.mark.long)])
+def test_a_reason_is_read_whole(opens: Any, across: int) -> None:
+    page = opens(width="phone" if across < 800 else "desktop", viewport={"width": across, "height": 844})
+    said = "Hell und ruhig wie der Großteil des Fotos."
 
     def reasoned(route: Any) -> None:
         found = route.fetch().json()
@@ -126,6 +126,23 @@ def test_nothing_jumps_when_the_answer_comes(opens: Any, width: str) -> None:
     page = rows(opens("?sample=stripes", width=width, fresh=True))
 
     assert page.evaluate(JUMPS) <= 0.02
+
+
+def test_nothing_jumps_when_the_small_photo_comes(opens: Any) -> None:
+    page = rows(opens("?sample=stripes", width="phone"))
+    page.wait_for_timeout(600)  # what moves soon after a click or a key is no jump
+    before = page.evaluate(JUMPS)
+    page.evaluate("scrollTo(0, 700)")
+    page.wait_for_selector(".peek:not([hidden])")
+    assert page.evaluate(JUMPS) - before <= 0.001
+    chips = page.locator(".chips").bounding_box()
+    assert (
+        chips["x"]
+        >= page.locator(".peek").bounding_box()["x"] + page.locator(".peek").bounding_box()["width"]
+    )
+    page.locator(".chip").last.scroll_into_view_if_needed()
+    last = page.locator(".chip").last.bounding_box()
+    assert last["x"] + last["width"] <= page.evaluate("innerWidth")
 
 
 @pytest.mark.parametrize("width", ["phone", pytest.param("desktop", marks=pytest.mark.long)])

@@ -72,6 +72,20 @@ def test_dots_of_one_place_are_next_to_each_other_and_below_no_button(opens: Any
         dot.click(trial=True, timeout=5_000)  # nothing else is at its middle
 
 
+def test_the_drawer_has_no_shares_of_a_model_without_regions(opens: Any) -> None:
+    page = opens()
+
+    def whole(found: Any) -> None:
+        for section in found["categories"]:
+            for product in section["products"]:
+                product["why"] = {"whole": 1.0, "regions": 0.0}
+
+    answered_with(page, whole)
+    page.locator(".card-open").first.click()
+    page.wait_for_selector("#drawer[open] .drawer-actions")
+    assert page.locator("#drawer .why").count() == 0
+
+
 def test_a_photo_far_from_known_ones_is_called_a_guess_without_percentages(opens: Any) -> None:
     page = opens()
 

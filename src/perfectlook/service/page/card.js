@@ -98,9 +98,9 @@ export function priceOf(product) {
   );
 }
 
-/** Why a product is near: the shares of the whole scene and of its regions. */
+/** Why a product is near: the shares of the whole scene and of its regions. Nothing if it is not nearer than usual. */
 export function why(shares) {
-  if (!shares) return null;
+  if (!shares || !(shares.whole + shares.regions)) return null;
   const [whole, regions] = [numbers.percent(shares.whole), numbers.percent(shares.regions)];
   const bar = h("span", { class: "why-bar", aria: { hidden: "true" } }, h("span", { class: "why-whole" }));
   bar.firstChild.style.width = `${100 * shares.whole}%`;

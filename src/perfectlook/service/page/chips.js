@@ -111,7 +111,10 @@ function mountPicker(host, act) {
       toggle(false);
       button.focus();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") step(event, search, list);
-    else if (event.key === "Enter" && event.target === search) list.querySelector("button")?.click();
+    else if (event.key === "Enter" && event.target === search) {
+      event.preventDefault(); // the focus moves to the button, which Enter would press
+      list.querySelector("button")?.click();
+    }
   });
   document.addEventListener(
     "pointerdown",

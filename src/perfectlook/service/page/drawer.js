@@ -89,7 +89,7 @@ function inside(drawer, act) {
         stock(product) && h("p", { class: "drawer-stock" }, stock(product)),
         product.reason && h("p", { class: "drawer-reason" }, product.reason.text),
       ),
-      get().answer?.isFar ? null : why(product.why),
+      isExplained(get().answer) ? why(product.why) : null,
       h(
         "div",
         { class: "drawer-actions" },
@@ -121,6 +121,10 @@ function inside(drawer, act) {
     h("div", { class: "alike" }),
   ];
 }
+
+/** Whether shares explain an answer: not far from known photos, nor of a model that sees no regions. */
+const isExplained = (answer) =>
+  !answer?.isFar && answer?.sections.some(({ products }) => products.some((each) => each.why?.regions));
 
 /** The address of a link of the feed, which can be relative to the service; null if it is not http(s). */
 function linked(link) {
