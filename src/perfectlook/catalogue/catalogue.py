@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import Self, TypeVar, Unpack
 
 from perfectlook.catalogue.changes import Change, change_products
-from perfectlook.catalogue.manifest import (
-    CatalogueManifest,
-    Generation,
-    ModelIdentity,
-    answering,
-)
+from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, answering
 from perfectlook.catalogue.sources import Source, open_source
 from perfectlook.catalogue.sync import MAX_DELETE, Sync, SyncReport, drop_strays, write
 from perfectlook.errors import CatalogueError, CatalogueInUseError, OtherModelError, UsageError

@@ -93,13 +93,7 @@ def train(
 
 
 def adapt(
-    model: ModelFolder,
-    /,
-    *,
-    scenes: Path,
-    out: Path,
-    seed: Natural = 0,
-    workers: Workers = None,
+    model: ModelFolder, /, *, scenes: Path, out: Path, seed: Natural = 0, workers: Workers = None
 ) -> int:
     """Adapt a model to your own photos of scenes, without pairs.
 

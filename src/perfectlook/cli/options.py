@@ -76,8 +76,7 @@ Few = Annotated[int, Parameter(converter=whole, validator=_within(1, 5, "from 1 
 Natural = Annotated[int, Parameter(converter=whole, validator=_within(0, math.inf, "0 or more"))]
 Share = Annotated[float, Parameter(converter=number, validator=_within(0, 1, "from 0 to 1"))]
 Percent = Annotated[
-    float,
-    Parameter(converter=_reader(_percent, "a percentage"), validator=_within(0, 1, "from 0% to 100%")),
+    float, Parameter(converter=_reader(_percent, "a percentage"), validator=_within(0, 1, "from 0% to 100%"))
 ]
 Weight = Annotated[float, Parameter(converter=number, validator=_within(0, sys.float_info.max, "0 or more"))]
 SEVERAL = Parameter(consume_multiple=1, negative=())

@@ -22,13 +22,7 @@ from perfectlook.cli.options import (
     Weight,
     key_and_value,
 )
-from perfectlook.cli.output import (
-    check_sheet,
-    print_notes,
-    product_line,
-    reason_lines,
-    write_json,
-)
+from perfectlook.cli.output import check_sheet, print_notes, product_line, reason_lines, write_json
 from perfectlook.errors import PictureError, UsageError
 from perfectlook.progress import counted
 from perfectlook.taxonomy import short_names

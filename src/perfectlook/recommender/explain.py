@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfectlook.answers import (
-    Contribution,
-    ExplainedProduct,
-    Why,
-    details_of,
-)
+from perfectlook.answers import Contribution, ExplainedProduct, Why, details_of
 from perfectlook.catalogue import Catalogue, Record
 from perfectlook.errors import UsageError
 from perfectlook.model.attribution import Attribution, attribute

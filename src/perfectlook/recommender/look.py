@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfectlook.answers import (
-    Alternative,
-    Look,
-    OtherLook,
-    RankedProduct,
-    Resolved,
-    Slot,
-)
+from perfectlook.answers import Alternative, Look, OtherLook, RankedProduct, Resolved, Slot
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import BudgetError, UsageError
 from perfectlook.recommender.composition import (
@@ -29,14 +22,7 @@ from perfectlook.recommender.composition import (
     euclidean,
 )
 from perfectlook.recommender.explain import Explainer
-from perfectlook.recommender.ranking import (
-    ROUNDING,
-    CategorySearch,
-    Measured,
-    distinct,
-    repeating,
-    retrieve,
-)
+from perfectlook.recommender.ranking import ROUNDING, CategorySearch, Measured, distinct, repeating, retrieve
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import all_of, choose_category
 from perfectlook.recommender.slots import SlotTable
@@ -254,11 +240,7 @@ class LookComposer:
         return SlotProblem(pools, self._weight(len(pools)), budget, self._remembered, self._least, differing)
 
     def _look(
-        self,
-        categories: Sequence[str],
-        problem: SlotProblem,
-        composed: Composition,
-        kind: type[Look] = Look,
+        self, categories: Sequence[str], problem: SlotProblem, composed: Composition, kind: type[Look] = Look
     ) -> Look:
         """Return a composed look as part of an answer."""
         found, rows = self._found, composed.rows

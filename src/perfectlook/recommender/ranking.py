@@ -122,11 +122,7 @@ class Measured:
         return product.payload
 
     def answer(
-        self,
-        row: int,
-        rank: int,
-        explainer: "Explainer",
-        moved: Sequence[tuple[Rule, int | None]] = (),
+        self, row: int, rank: int, explainer: "Explainer", moved: Sequence[tuple[Rule, int | None]] = ()
     ) -> RankedProduct:
         """Return a product of an answer, with the rules that moved it and the ranks they moved it from."""
         record, product = self.record(row), self.products[row]

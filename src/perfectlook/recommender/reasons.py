@@ -35,11 +35,7 @@ class Reasons:
     """Finds what products share with one photo or one product."""
 
     def __init__(
-        self,
-        found: Sequence[Swatch] = (),
-        *,
-        record: Mapping[str, Any] | None = None,
-        locale: str = "en",
+        self, found: Sequence[Swatch] = (), *, record: Mapping[str, Any] | None = None, locale: str = "en"
     ) -> None:
         """Use the swatches of a photo, or the record of a product.
 

@@ -379,11 +379,7 @@ class Recommender(Closable):
         return _drawable(look, asked.source)
 
     def explain(
-        self,
-        photo: Photo | EmbeddedPhoto,
-        category: str,
-        k: int = 3,
-        products: Sequence[str] | None = None,
+        self, photo: Photo | EmbeddedPhoto, category: str, k: int = 3, products: Sequence[str] | None = None
     ) -> Explanation:
         """Return how much the whole scene and each region add to the distances of a category's products.
 

@@ -243,11 +243,7 @@ class ClosedForms:
 
 
 def choose(
-    data: TrainingData,
-    config: TrainingConfig,
-    *,
-    learns: bool = True,
-    progress: ProgressOf | None = None,
+    data: TrainingData, config: TrainingConfig, *, learns: bool = True, progress: ProgressOf | None = None
 ) -> ClosedForms:
     """Choose the settings and the weights of a mixture.
 

@@ -274,10 +274,7 @@ def train_on_features(
     suggestion = None
     if whole:  # the suggester learns from the whole scenes of the same pairs
         suggestion = suggestion_file(
-            whole,
-            learned.scene_ids(features),
-            data.categories,
-            global_features=config.model.global_features,
+            whole, learned.scene_ids(features), data.categories, global_features=config.model.global_features
         )
     settings = asdict(config)
     del settings["model"]

@@ -9,13 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from perfectlook.answers import FeedbackEvent
-from perfectlook.server_answers import (
-    FeedbackStats,
-    Health,
-    Ready,
-    Sample,
-    Stored,
-)
+from perfectlook.server_answers import FeedbackStats, Health, Ready, Sample, Stored
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
 from perfectlook.service.requests import Session, described_body, read_body
 from perfectlook.service.security import reading, reporting, selling

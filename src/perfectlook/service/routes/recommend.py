@@ -5,13 +5,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perfectlook.answers import (
-    Answer,
-    Look,
-    RankedProduct,
-    Section,
-    Similar,
-)
+from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar
 from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.recommender.scope import without_unknown
 from perfectlook.service.errors import Refusal, described, json_answer, state_of
