@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -247,6 +248,46 @@ def test_a_body_can_go_to_a_file(server: Web, tmp_path: Path) -> None:
     with (tmp_path / "feed").open("w+b") as file, Fetcher(LIMITS) as fetcher:
         assert fetcher.fetch(server.url("/a.csv"), file=file).content == b""
     assert (tmp_path / "feed").read_bytes() == b"id,title"
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nA\r\n" * 1_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"9\r\n123456789\r\n" * 1_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2;" + b"a" * 900 + b"\r\nAB\r\n"),
+    ],
+    ids=["interim responses", "chunks of one byte", "small chunks", "large heads of chunks"],
+)
+def test_a_response_that_is_mostly_overhead_is_refused_early(server: Web, head: bytes, part: bytes) -> None:
+    def answer(handler) -> None:  # type: ignore[no-untyped-def]
+        handler.wfile.write(head)
+        while not handler.server.ended.is_set():
+            handler.wfile.write(part)
+
+    server.answers["/a.jpg"] = answer
+    limits = replace(LIMITS, tries=1, seconds=60.0, max_bytes=2**30)
+    with pytest.raises(FetchError, match=r"far larger than its body|too many parts"):
+        fetch_picture(server.url("/a.jpg"), limits=limits)
+
+
+def test_names_that_resolve_slowly_do_not_hold_up_others(
+    server: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["/a.jpg"] = serve(b"picture")
+    ended, resolve = threading.Event(), socket.getaddrinfo
+    slow = lambda host, *rest, **more: (host == "slow" and ended.wait(30)) or resolve(host, *rest, **more)  # noqa: E731
+    monkeypatch.setattr("socket.getaddrinfo", slow)
+    with (
+        Fetcher(replace(LIMITS, tries=1, connections=9, seconds=5.0)) as fetcher,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        started = [pool.submit(fetcher.fetch, "http://slow/a.jpg") for _ in range(8)]
+        assert fetcher.fetch(server.url("/a.jpg")).content == b"picture"
+        ended.set()
+        for each in started:
+            assert isinstance(each.exception(), FetchError)
 
 
 def test_a_name_that_resolves_slowly_times_out(monkeypatch: pytest.MonkeyPatch) -> None:

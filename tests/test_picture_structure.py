@@ -193,6 +193,36 @@ def test_a_grid_cannot_hide_its_size(form: str, flags: int) -> None:
         check_structure(content, MOST)
 
 
+def heic(kind: bytes, *properties: int) -> bytes:
+    """A HEIC of one item, of this kind and with these properties: 1 is its size, 2 says how it is decoded."""
+    owner = b"\0\0\0\1" + struct.pack(">HB", 1, len(properties)) + bytes(properties)
+    known = box(b"ipco", box(b"ispe", bytes(12)), box(b"hvcC", bytes(23)))
+    items = box(b"iinf", bytes(4), b"\0\1", box(b"infe", b"\2\0\0\0", b"\0\1\0\0", kind, b"\0"))
+    parts = box(b"meta", bytes(4), items, box(b"iprp", known, box(b"ipma", bytes(4), owner)))
+    return box(b"ftyp", b"heic", bytes(4)) + parts
+
+
+def test_a_heic_whose_pictures_have_sizes_passes() -> None:
+    check_structure(heic(b"hvc1", 1, 2), MOST)
+
+
+@pytest.mark.parametrize("properties", [(2,), (), (3,), (0, 2)])
+def test_a_heic_with_a_picture_without_size_is_refused(properties: tuple[int, ...]) -> None:
+    with pytest.raises(PictureError, match="a picture without a size"):
+        check_structure(heic(b"hvc1", *properties), MOST)
+
+
+def test_a_heic_that_lays_pictures_over_each_other_is_refused() -> None:
+    with pytest.raises(PictureError, match="over each other"):
+        check_structure(heic(b"iovl", 1), MOST)
+
+
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536)])
+def test_a_very_long_side_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(PictureError, match="a side has more than 65,535 pixels"):
+        open_picture(encoded(Image.new("1", size), "PNG"))
+
+
 def test_items_that_overlap_are_refused() -> None:
     content = item(bytes(1_000)) + box(b"meta", bytes(4), *[places((0, 1_000))] * 3)
     with pytest.raises(PictureError, match="has parts that overlap"):

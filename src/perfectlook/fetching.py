@@ -57,6 +57,10 @@ _UNPACKED_FREELY = 2**20
 _MAX_RATIO = 200
 """How many times larger than its packed form a body may be, above `_UNPACKED_FREELY` bytes."""
 _STEP = 2**16
+_MAX_OVERHEAD = 2**16
+"""Bytes of headers and heads of chunks that a response may have, in addition to the size of its body."""
+_MAX_PARTS = 1_000
+"""How many parts a body may arrive in, and one more for each 256 bytes. Each part takes time to parse."""
 _HEADERS = {
     "user-agent": f"perfectlook/{__version__}",
     "accept": "image/*,*/*;q=0.5",
@@ -98,7 +102,7 @@ class Fetcher(Closable):
         """Create a fetcher. Nothing is sent yet."""
         self._limits = limits
         self._closed = threading.Event()
-        self._network = _GuardedNetwork(allow_private=limits.allow_private)
+        self._network = _GuardedNetwork(limits.connections, allow_private=limits.allow_private)
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             max_connections=limits.connections,
@@ -148,6 +152,7 @@ class Fetcher(Closable):
                     scheme=place.raw_scheme, host=place.raw_host, port=place.port, target=place.raw_path
                 )
                 to = [("host", place.netloc.decode("ascii")), *headers]  # with the brackets of IPv6
+                self._network.clock.overhead = 0
                 with self._pool.stream("GET", target, headers=to, extensions=extensions) as raw:
                     response = httpx.Response(raw.status, headers=raw.headers)
                     if response.status_code not in _REDIRECTS:
@@ -212,10 +217,13 @@ class Fetcher(Closable):
         if announced > self._limits.max_bytes:
             raise self._too_large(shown)
         size = 0
-        for part in parts:
+        for number, part in enumerate(parts):
             size += len(part)
+            self._network.clock.overhead -= 2 * len(part)
             if size > self._limits.max_bytes:
                 raise self._too_large(shown)
+            if number > _MAX_PARTS + size // 256:
+                raise FetchError("the body arrives in too many parts", passing=True)
             yield part
 
     def _too_large(self, shown: str) -> FetchError:
@@ -287,9 +295,13 @@ def host_of(url: str) -> str:
 
 
 class _Clock(threading.local):
-    """The deadline of each thread's current fetch. It also ends responses that arrive very slowly."""
+    """The limits of each thread's current fetch. They also end responses that arrive slowly or in tiny parts.
+
+    `overhead` is the number of bytes received, minus twice the bytes of the body: parsing takes time too.
+    """
 
     deadline = 0.0
+    overhead = 0
 
     def left(self, timeout: float | None) -> float:
         """Return `timeout`, shortened to the time left. Raise ReadTimeout if no time is left."""
@@ -305,9 +317,9 @@ class _GuardedNetwork(httpcore.NetworkBackend):
     The name is not resolved again, so a later change of its addresses (DNS rebinding) has no effect.
     """
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, connections: int, *, allow_private: bool) -> None:
         self._closed = False
-        self._resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolver")
+        self._resolvers = ThreadPoolExecutor(connections, thread_name_prefix="resolver")
         self.clock = _Clock()
         self._network = httpcore.SyncBackend()
         self._allow_private = allow_private
@@ -346,7 +358,11 @@ class _TimedStream(httpcore.NetworkStream):
         self._clock = clock
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._clock.left(timeout))
+        if self._clock.overhead > _MAX_OVERHEAD:
+            raise httpcore.RemoteProtocolError("its headers and chunks are far larger than its body")
+        received = self._stream.read(max_bytes, self._clock.left(timeout))
+        self._clock.overhead += len(received)
+        return received
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._clock.left(timeout))

@@ -63,7 +63,12 @@ _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.S)
 
 
 def check_pixels(width: int, height: int, most: int) -> None:
-    """Raise a PictureError if a picture has more pixels than allowed."""
+    """Raise a PictureError if a picture has more pixels than allowed, or a side longer than `MAX_SIDE`.
+
+    Scaling takes memory for each pixel of a side.
+    """
+    if max(width, height) > MAX_SIDE:
+        raise PictureError(f"a side has more than {MAX_SIDE:,} pixels. Cut it, or scale it down.")
     if width * height > most:
         raise PictureError(
             f"{width}×{height} pixels are over the limit of {most / 1e6:.1f} megapixels. "
@@ -162,43 +167,43 @@ def _riff(content: bytes) -> Iterator[int]:
         at += 8 + size + (size & 1)
 
 
-_CONTAINERS = frozenset(b"meta iprp ipco iref moov trak mdia minf stbl".split())
+_CONTAINERS = frozenset(b"meta iprp iref moov trak mdia minf stbl".split())
 
 
-def _check_boxes(content: bytes, max_pixels: int, max_grid: int) -> None:
+def _check_boxes(content: bytes, max_pixels: int, max_grid: int) -> None:  # noqa: PLR0912  (each box)
     """Count the boxes of an AVIF or HEIF, and check the real sizes of all its AV1 streams."""
     boxes, units = 0, 0
     places: list[bytes] = []
     inside: list[int] = []
+    properties: list[list[bytes]] = []
+    owners: list[bytes] = []
     tracks: list[int] = []
     largest = 0
     waiting = [(0, len(content))]
     while waiting:
-        at, end = waiting.pop()
-        while at + 8 <= end:
-            size, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
-            head = 8
-            if size == 1:
-                size, head = int.from_bytes(content[at + 8 : at + 16], "big"), 16
-            size = end - at if size == 0 else size
-            if size < head:
-                break
+        for kind, at, end in _inside(content, *waiting.pop()):
             boxes += 1
             _check_count(boxes, "boxes", MAX_BOXES)
-            of_list = content[at + head + 8 : at + head + 16]  # after the version and a number
+            of_list = content[at + 8 : at + 16]  # after the version and a number
             if kind in _CONTAINERS:
-                waiting.append((at + head + 4 * (kind in (b"meta", b"iref")), min(at + size, end)))
+                waiting.append((at + 4 * (kind in (b"meta", b"iref")), end))
             elif kind == b"iloc":
-                places.append(content[at + head : at + size])
+                places.append(content[at:end])
+            elif kind == b"ipco":
+                properties.append([each for each, _, _ in _inside(content, at, end)])
+            elif kind == b"ipma":
+                owners.append(content[at:end])
             elif kind == b"idat":
-                inside.append(at + head)
+                inside.append(at)
+            elif kind == b"iinf" and b"iovl" in content[at:end]:  # its size is in no box
+                raise PictureError("lays pictures over each other. Save it as a JPEG.")
             elif kind in (b"stco", b"co64"):  # of an animation, the first picture is decoded
                 tracks.append(int.from_bytes(of_list[: 4 if kind == b"stco" else 8], "big"))
             elif kind == b"stsz":
-                one_size = int.from_bytes(content[at + head + 4 : at + head + 8], "big")
-                first = int.from_bytes(content[at + head + 12 : at + head + 16], "big")
+                one_size = int.from_bytes(content[at + 4 : at + 8], "big")
+                first = int.from_bytes(content[at + 12 : at + 16], "big")
                 largest = max(largest, one_size or first)
-            at += size
+    _check_sizes(properties, owners)
     _check_count(len(tracks), "tracks", MAX_METADATA)
     streams = (content[at : at + largest] for at in tracks)
     for stream in chain(_items(content, places, inside), streams):
@@ -210,6 +215,38 @@ def _check_boxes(content: bytes, max_pixels: int, max_grid: int) -> None:
             units += 1
             _check_count(units, "parts of streams", MAX_BOXES)
             check_pixels(width, height, max_pixels)
+
+
+def _inside(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the kind of each box in a part of a file, where its content begins, and where the box ends."""
+    while at + 8 <= end:
+        size, kind, head = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8], 8
+        if size == 1:
+            size, head = int.from_bytes(content[at + 8 : at + 16], "big"), 16
+        size = end - at if size == 0 else size
+        if size < head:
+            return
+        yield kind, at + head, min(at + size, end)
+        at += size
+
+
+def _check_sizes(properties: Sequence[Sequence[bytes]], owners: Iterable[bytes]) -> None:
+    """Check that each item with properties has a size. Without one, its stream may have any size.
+
+    Args:
+        properties: the kinds of properties in each `ipco` box; files have one.
+        owners: the `ipma` boxes, which say what properties an item has.
+    """
+    _check_count(len(properties), "lists of properties", 1)
+    for box in owners:
+        bits = _Bits(box)
+        version, bits_of_place = bits.take(8), 15 if bits.take(24) & 1 else 7
+        for number in range(bits.take(32)):
+            _check_count(number, "items", MAX_BOXES)
+            bits.take(32 if version else 16)
+            mine = [(bits.take(1), bits.take(bits_of_place))[1] for _ in range(bits.take(8))]
+            if b"ispe" not in [properties[0][each - 1] for each in mine if 0 < each <= len(properties[0])]:
+                raise PictureError("has a picture without a size. Save it again.")
 
 
 def _items(content: bytes, places: Iterable[bytes], inside: Sequence[int]) -> Iterator[bytes]:

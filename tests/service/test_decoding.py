@@ -76,6 +76,20 @@ def test_a_large_heic_needs_the_memory_of_its_decoder_alone() -> None:
         assert part.picture.size == (1_093, 967)
 
 
+def test_no_large_picture_comes_back_for_a_network(decoder: Decoder) -> None:
+    grey, banner = Image.new("L", (5_000, 4_000)), Image.new("L", (60_000, 300))
+    part = decoder.decode(encoded(grey, "PNG"), box=Box(0, 0, 1, 1))
+    assert part.picture.size == (264, 267)  # 5,000 / 19 and 4,000 / 15: at least 4 times 64
+    assert decoder.decode(encoded(banner, "PNG")).picture.size == (257, 300)
+
+
+def test_a_picture_leaves_its_memory_to_the_next_one() -> None:
+    with Decoder(1, PictureLimits(), 30.0, 180 * 2**20) as decoder:
+        returned, needs_more = Image.new("RGB", (3_900, 3_900)), Image.new("RGB", (6_200, 6_200))
+        for each in (returned, needs_more, returned, needs_more):
+            assert decoder.decode(encoded(each, "PNG")).width == each.width
+
+
 def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_decoded() -> None:
     slow = encoded(Image.effect_noise((3_000, 3_000), 50), "PNG", compress_level=1)
     with Decoder(1, PictureLimits(), seconds=0.02, memory=2**30) as decoder:

@@ -156,6 +156,29 @@ def test_callers_of_slow_work_wait_for_the_others():
     assert done[-5:] == ["fast"] * 4 + ["slow"]
 
 
+def test_callers_of_slow_work_leave_a_thread_to_the_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("perfectlook.service.workers._SLOW", 0.01)
+    workers = Workers("test", threads=2, places=9)
+    gate, done = threading.Event(), list[str]()
+
+    async def work() -> None:
+        await of("quick", workers.run(lambda: None))
+        for name in ("one", "two"):  # only now are these callers known as slow
+            await of(name, workers.run(lambda: time.sleep(0.02)))
+        waits = [
+            of(name, workers.run(lambda: done.append(f"slow {gate.wait(10)}"))) for name in ("one", "two")
+        ]
+        slow = [asyncio.ensure_future(each) for each in waits]
+        await asyncio.sleep(0)
+        await asyncio.wait_for(of("quick", workers.run(lambda: done.append("quick"))), 10)
+        gate.set()
+        await asyncio.gather(*slow)
+
+    ran(work())
+    workers.close()
+    assert done == ["quick", "slow True", "slow True"]
+
+
 def test_the_first_piece_of_a_caller_may_wait_long():
     workers = Workers("test", threads=1, places=4, longest=0.5)
     workers._seconds = 60.0

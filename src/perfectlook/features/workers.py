@@ -216,14 +216,16 @@ def _work() -> None:
     do: Callable[[Any], Any] | None = None
     with suppress(EOFError, OSError):
         while True:
-            (message, seconds), result = _receive(sys.stdin.buffer), None
+            answer = result = given = None  # the memory of a task is free before the next one comes
+            message, seconds = _receive(sys.stdin.buffer)
             if seconds:
                 signal.setitimer(signal.ITIMER_REAL, seconds)  # nothing handles its signal, so it kills
             try:
+                given, message = pickle.loads(message), b""
                 if do is None:  # the first message is the initializer
-                    do = pickle.loads(message)()
+                    do = given()
                 else:
-                    result = do(pickle.loads(message))
+                    result = do(given)
                 answer = pickle.dumps((result, None))
             except Exception as error:
                 answer = pickle.dumps((None, _portable(error)))

@@ -1,5 +1,6 @@
 """Decode the service's pictures in worker processes, within a time and a memory limit."""
 
+import gc
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,12 +13,13 @@ from PIL import Image
 from perfectlook.errors import PerfectLookError, PictureError
 from perfectlook.features.workers import TaskTimeoutError, WorkerDiedError, WorkerMemoryError, WorkerPool
 from perfectlook.files import Closable
-from perfectlook.images import PictureLimits, encode_jpeg, open_picture, upright_size
+from perfectlook.images import LARGE, PictureLimits, encode_jpeg, open_picture, upright_size
 from perfectlook.types import Box, Rectangle
 
 SMALLEST_BOX = 8
 _M_MMAP_THRESHOLD = -3
 _BAND = 512
+_SPARE = 2**24
 
 
 class SmallBoxError(PerfectLookError):
@@ -116,10 +118,25 @@ def _started(memory: int) -> Callable[[_Task], tuple[bytes, tuple[int, int], int
 
         with suppress(OSError, AttributeError):  # glibc: memory of a picture goes back at its end
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**22)
-        with open("/proc/self/status") as status, suppress(OSError, ValueError):  # noqa: PTH123
-            used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
-            resource.setrlimit(resource.RLIMIT_DATA, (used + memory, used + memory))
+        usual = _used()
+        most = usual + 2 * memory
+
+        def bounded(task: _Task) -> tuple[bytes, tuple[int, int], int, int]:
+            if _used() > usual + _SPARE:
+                gc.collect()  # what a failed picture left
+            resource.setrlimit(resource.RLIMIT_DATA, (min(_used() + memory, most), most))
+            return decode(task)
+
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+            return bounded
     return decode
+
+
+def _used() -> int:
+    """Return how many bytes this process uses, as its limit counts them."""
+    with open("/proc/self/status") as status:  # noqa: PTH123
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
 
 
 def decode(task: _Task) -> tuple[bytes, tuple[int, int], int, int]:
@@ -132,6 +149,9 @@ def decode(task: _Task) -> tuple[bytes, tuple[int, int], int, int]:
         if task.side is not None:
             picture.thumbnail((task.side, task.side), Image.Resampling.LANCZOS)
         return encode_jpeg(picture, 85), picture.size, width, height
+    if picture.width * picture.height > LARGE:  # a network squashes it anyway; the service has no such memory
+        across, down = (max(1, side // (4 * task.fit)) for side in picture.size)
+        picture = picture.reduce((across, down))
     return _pixels(picture), picture.size, width, height
 
 

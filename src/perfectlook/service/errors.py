@@ -278,6 +278,7 @@ _MANY_PIXELS = "The picture has too many pixels. Scale it down, or raise the ser
 _TOO_LARGE = {
     "megapixels": _MANY_PIXELS,
     "over the limit": _MANY_PIXELS,
+    "a side": "A side of the picture is too long. Scale it down.",
     "to decode": "Decoding the picture takes too long. Scale it down, or raise the server's "
     "--decode-seconds.",
     "more memory": "The picture takes too much memory. Scale it down, or raise the server's --decode-memory.",

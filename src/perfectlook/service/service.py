@@ -153,12 +153,8 @@ class Service(Closable):
         """Return a recommender that is warmed up. It shares the network of the present one, if it can."""
         now, threads = self.recommender, self.settings.workers or worker_count()
         shared = model.backbone == now.model.backbone
-        found = Recommender(
-            catalogue,
-            model,
-            threads,
-            now.backbone if shared else open_backbone(model.backbone, threads=threads),
-        )
+        backbone = now.backbone if shared else open_backbone(model.backbone, threads=threads)
+        found = Recommender(catalogue, model, threads, backbone)
         found.embed(Image.new("RGB", (64, 64), "grey"))
         return found
 
@@ -277,10 +273,8 @@ class Service(Closable):
         """
         now = time.monotonic()
         if self._ready is None or (self._ready.done() and now >= self._ready_until):
-            self._ready, self._ready_until = (
-                asyncio.ensure_future(self._state.run(self._count)),
-                now + READY_SECONDS,
-            )
+            self._ready = asyncio.ensure_future(self._state.run(self._count))
+            self._ready_until = now + READY_SECONDS
         return await asyncio.shield(self._ready)
 
     def _count(self) -> tuple[int, str]:
@@ -297,10 +291,8 @@ class Service(Closable):
     def _release(self) -> None:
         """Finish the accepted work, then close. This may take as long as the slowest request."""
         self._closing.set()
-        for workers in (
-            *(self.workers, self.readers, self.parsers),
-            *(self._state, self.writers, self._fetchers),
-        ):
+        pools = self.workers, self.readers, self.parsers, self._state, self.writers, self._fetchers
+        for workers in pools:
             workers.close()
         self.decoder.close()
         for name in {"_fetcher", "_listed_fetcher"} & vars(self).keys():

@@ -21,6 +21,9 @@ CALLER: ContextVar[str] = ContextVar("CALLER", default="")
 _WEIGHT = 0.05
 """Weight of the latest duration in the running mean of durations."""
 
+_SLOW, _RECENT, _MOST_SLOW = 1.0, 10.0, 1_000
+"""A piece of more seconds is slow. Slow callers leave a thread free to the others, if any piece was quick in
+the recent seconds. At most this many slow callers are known."""
 _LEAST = 0.001
 """Every piece counts at least this many seconds when it is accepted."""
 
@@ -41,7 +44,8 @@ class Workers(Closable):
 
     If work takes long, fewer pieces may wait, which keeps the wait short. The first piece of each caller may
     wait even then. Callers take turns by the time that they have used. So one with many or slow requests does
-    not hold up the others (start-time fair queueing; Goyal, Vin and Cheng, 1996).
+    not hold up the others (start-time fair queueing; Goyal, Vin and Cheng, 1996). A piece that runs cannot be
+    interrupted, so callers of slow pieces leave one thread to the others.
     """
 
     def __init__(
@@ -79,6 +83,11 @@ class Workers(Closable):
         """The tag of the piece that began last: a clock of work, not of time."""
         self._used: dict[str, float] = {}
         """The tag of the next piece of each caller that has used its share up to `_now`."""
+        self._slow: set[str] = set()
+        self._slowly = 0
+        """How many running pieces are of slow callers."""
+        self._quick = -inf
+        """When a quick piece ended last."""
         self._lock = threading.Lock()
 
     @property
@@ -128,13 +137,28 @@ class Workers(Closable):
         self._pool.shutdown(wait=True)
 
     def _take(self) -> None:
-        """Do the piece of work whose turn it is. Nothing is left to do if its client has left."""
+        """Do the piece of work whose turn it is, and those that had to wait for the end of a slow one."""
+        while self._take_one():
+            pass
+
+    def _take_one(self) -> bool:
+        """Do a piece, if one may run now. Nothing is left to do if its client has left."""
         with self._lock:
-            if not self._waiting:
-                return
-            piece = min(self._waiting, key=lambda each: each.tag)
+            is_full = 0 < self._threads - 1 <= self._slowly and time.monotonic() < self._quick + _RECENT
+            ready = [each for each in self._waiting if not (is_full and each.caller in self._slow)]
+            if not ready:
+                return False
+            piece = min(ready, key=lambda each: each.tag)
             self._waiting.remove(piece)
             self._now = max(self._now, piece.tag)
+            is_slow = piece.caller in self._slow
+            self._slowly += is_slow
+        self._do(piece)
+        with self._lock:
+            self._slowly -= is_slow
+        return True
+
+    def _do(self, piece: _Piece) -> None:
         if not piece.future.set_running_or_notify_cancel():
             return
         began = self._running[threading.get_ident()] = time.monotonic()
@@ -154,6 +178,11 @@ class Workers(Closable):
             next_tag = self._used.get(piece.caller, piece.tag + piece.cost)
             self._used[piece.caller] = next_tag + seconds - piece.cost
             self._seconds += _WEIGHT * (seconds - self._seconds)
+            if seconds > _SLOW:
+                self._slow = {piece.caller, *(self._slow if len(self._slow) < _MOST_SLOW else ())}
+            else:
+                self._slow.discard(piece.caller)
+                self._quick = time.monotonic()
             self._used = {caller: tag for caller, tag in self._used.items() if tag > self._now}
 
     def _leave(self, piece: _Piece) -> None:
