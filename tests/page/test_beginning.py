@@ -1,10 +1,12 @@
 """Give a scene in every way, wait for the answer, and see failures."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from browser import open_filters
 from pictures import drawn
 from serving import Running, Store, running
 
@@ -133,6 +135,68 @@ def test_a_photo_that_is_too_large(opens: Any, tmp_path: Path) -> None:
     page.set_input_files("#file", tmp_path / "large.heic")
 
     page.get_by_role("heading", name="This photo is too large").wait_for()
+
+
+def changing(page: Any, change: Callable[[Any], None]) -> None:
+    """Open the first sample. `change` changes its answer."""
+
+    def changed(route: Any) -> None:
+        found = route.fetch().json()
+        change(found)
+        route.fulfill(json=found)
+
+    page.route("**/v1/complete", changed)
+    page.goto(page.url + "?sample=stripes")
+
+
+def test_an_empty_catalogue_is_called_empty(opens: Any) -> None:
+    page = opens()
+    page.route("**/v1/categories", lambda route: route.fulfill(json={"categories": []}))
+
+    changing(
+        page,
+        lambda found: found.update(categories=[], **({"look": {"slots": []}} if "look" in found else {})),
+    )
+
+    page.get_by_role("heading", name="There are no products yet").wait_for()
+    page.get_by_role("button", name="Whole look").click()
+    page.locator("#look").get_by_role("heading", name="There are no products yet").wait_for()
+
+
+def test_a_look_that_fails_has_no_empty_bar(opens: Any) -> None:
+    page = opens("?sample=stripes")
+    rows(page)
+
+    page.route("**/v1/complete", lambda route: route.abort())
+    page.get_by_role("button", name="Whole look").click()
+    page.get_by_role("heading", name="The server cannot be reached").wait_for()
+
+    assert page.locator(".totals").count() == 0
+
+
+def test_prices_are_in_the_currency_of_most_products(opens: Any) -> None:
+    page = opens()
+
+    def mixed(found: Any) -> None:
+        found["categories"][0]["products"][0]["price"] = "12500 JPY"
+
+    changing(page, mixed)
+    rows(page)
+    sheet = open_filters(page)
+    assert sheet.get_by_text("Price EUR", exact=True).is_visible()
+
+
+def test_a_missing_picture_is_called_missing_in_the_drawer_and_on_the_shortlist(opens: Any) -> None:
+    page = opens("?sample=stripes")
+    rows(page)
+    page.route("**/picture?size=*", lambda route: route.abort())
+
+    page.locator(".rows .heart").first.click()
+    page.locator("#list").click()
+    page.wait_for_selector("#shortlist .tile.broken")
+    page.keyboard.press("Escape")
+    page.locator(".card-open").first.click()
+    page.wait_for_selector("#drawer .tile.large.broken")
 
 
 def test_a_busy_server_can_be_tried_again(opens: Any, store: Store, samples: Path, tmp_path: Path) -> None:

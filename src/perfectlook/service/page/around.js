@@ -3,7 +3,7 @@
 import { picture } from "./api.js";
 import { h, icon, replace } from "./element.js";
 import { texts } from "./locale.js";
-import { arrived, show } from "./picture.js";
+import { arrived, missing, show } from "./picture.js";
 import { listen } from "./state.js";
 import { nameOf, short, sum } from "./words.js";
 
@@ -68,7 +68,7 @@ const pieces = ({ pieces: found, requestId }, act) =>
               aria: { label: texts.scene.piece(short(category), nameOf(first, category)) },
               onclick: () => act.openPiece(piece, requestId),
             },
-            h("span", { class: "tile" }, show(thumbnail(), picture(first, 160))),
+            h("span", { class: "tile", data: { empty: texts.product.noPicture } }, show(thumbnail(), picture(first, 160))),
             h("span", {}, short(category)),
           ),
         );
@@ -77,4 +77,4 @@ const pieces = ({ pieces: found, requestId }, act) =>
   );
 
 const thumbnail = () =>
-  h("img", { alt: "", loading: "lazy", onload: arrived });
+  h("img", { alt: "", loading: "lazy", onload: arrived, onerror: missing });

@@ -126,15 +126,17 @@ function piecesOf(products) {
   return [...found].map(([category, all]) => ({ category, region: all[0].region, products: all }));
 }
 
-/** Which filters apply to the catalogue's products, and the currency of their prices. */
+/** Which filters apply to the catalogue's products, and the currency of most of their prices. */
 function filtersFor(sections) {
   const products = sections.flatMap((section) => section.products);
   const { priced, stocked, currency } = get();
-  const found = products.map((each) => / ([A-Z]{3})$/.exec(each.price ?? "")?.[1]).find(Boolean);
+  const found = products.map((each) => / ([A-Z]{3})$/.exec(each.price ?? "")?.[1]).filter(Boolean);
+  const times = (unit) => found.filter((each) => each === unit).length;
+  const [most] = [...new Set(found)].toSorted((one, other) => times(other) - times(one));
   return {
     priced: priced || products.some((each) => each.price),
     stocked: stocked || products.some((each) => each.availability),
-    currency: currency ?? found ?? null,
+    currency: currency ?? most ?? null,
   };
 }
 

@@ -4,7 +4,7 @@ import { picture } from "./api.js";
 import { h, icon } from "./element.js";
 import { watch } from "./feedback.js";
 import { numbers, texts } from "./locale.js";
-import { arrived, show } from "./picture.js";
+import { arrived, missing, show } from "./picture.js";
 import { money, nameOf, paid, stock, upright } from "./words.js";
 
 /** The card of a product. `act`: {openProduct, keep, reject}; `rejectable`: another one can take its place. */
@@ -68,7 +68,7 @@ export function tile(product, size = 320) {
         decoding: "async",
         draggable: false,
         onload: arrived,
-        onerror: ({ target }) => target.closest(".tile").classList.add("broken"),
+        onerror: missing,
       }),
       picture(product, size),
     ),

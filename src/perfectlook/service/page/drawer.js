@@ -5,7 +5,7 @@ import { card, heart, paintHearts, priceOf, why } from "./card.js";
 import { h, icon } from "./element.js";
 import { closed, opened as layered } from "./layers.js";
 import { texts } from "./locale.js";
-import { arrived, show } from "./picture.js";
+import { arrived, missing, show } from "./picture.js";
 import { get, listen } from "./state.js";
 import { nameOf, stock } from "./words.js";
 
@@ -73,9 +73,9 @@ function inside(drawer, act) {
       { class: "drawer-product", data: { product: product.id } },
       h(
         "div",
-        { class: "tile large" },
+        { class: "tile large", data: { empty: texts.product.noPicture } },
         show(
-          h("img", { alt: name, onload: arrived }),
+          h("img", { alt: name, onload: arrived, onerror: missing }),
           picture(product, 640),
         ),
         h("div", { class: "card-marks" }, heart(product, category, requestId, act)),

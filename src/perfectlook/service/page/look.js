@@ -3,7 +3,7 @@
 import { arrange, h, pace, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
 import { arrangeSlots, slotOf, tray } from "./slot.js";
-import { listen } from "./state.js";
+import { isEmpty, listen } from "./state.js";
 import { toast } from "./spoken.js";
 import { amount, limit } from "./typed.js";
 import { money, short, sum } from "./words.js";
@@ -55,7 +55,8 @@ export function mount(host, act) {
       if (host.hidden) return;
       host.setAttribute("aria-busy", String(look.phase === "loading"));
       replace(bar, ...totals(look, currency, act));
-      if (look.phase === "failed") return arrange(host, [refused(look, locked, act), bar]);
+      const hasBudget = bar.querySelector("label") !== null;
+      if (look.phase === "failed") return arrange(host, [refused(look, locked, act), ...(hasBudget ? [bar] : [])]);
       if (!look.slots.length) return arrange(host, [look.phase === "loading" ? wait : nothing(act)]);
       replace(head, ...heading(look, locked, kept, act));
       replace(notes, ...left(look));
@@ -169,9 +170,13 @@ const nothing = (act) =>
   h(
     "div",
     { class: "state" },
-    h("h2", {}, texts.look.none),
-    h("p", {}, texts.rows.widen),
-    button("secondary", "clear", texts.tools.clear, act.clearFilters),
+    ...(isEmpty()
+      ? [h("h2", {}, texts.rows.emptyShop), h("p", {}, texts.rows.emptyText)]
+      : [
+          h("h2", {}, texts.look.none),
+          h("p", {}, texts.rows.widen),
+          button("secondary", "clear", texts.tools.clear, act.clearFilters),
+        ]),
   );
 
 const waiting = () =>

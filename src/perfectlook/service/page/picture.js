@@ -32,6 +32,9 @@ export function arrived({ target }) {
   target.classList.add("here");
 }
 
+/** Say that a picture is missing. */
+export const missing = ({ target }) => target.closest(".tile").classList.add("broken");
+
 const SIDE = 64; // its edge is narrower than the margin of trimmed pictures
 const WHITE = 225;
 

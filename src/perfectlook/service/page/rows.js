@@ -4,7 +4,7 @@ import { card, paintHearts } from "./card.js";
 import { arrange, h, icon, pace } from "./element.js";
 import { texts } from "./locale.js";
 import { rove } from "./roving.js";
-import { get, listen } from "./state.js";
+import { get, isEmpty, listen } from "./state.js";
 import { likely, short } from "./words.js";
 
 /** Show the state in `host`, and follow its changes. */
@@ -160,6 +160,7 @@ const none = (sections) =>
   h("p", { class: "barren" }, texts.rows.none(sections.map(({ category }) => short(category))));
 
 function empty(sections, act) {
+  if (isEmpty()) return h("div", { class: "state" }, h("h2", {}, texts.rows.emptyShop), h("p", {}, texts.rows.emptyText));
   const [title, text, label, action] = sections.length
     ? [texts.rows.nothing, texts.rows.widen, texts.tools.clear, act.clearFilters]
     : [texts.rows.noCategories, texts.rows.addOne, texts.rows.suggest, act.suggestAgain];

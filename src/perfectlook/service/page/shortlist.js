@@ -6,7 +6,7 @@ import { priceOf } from "./card.js";
 import { h, icon, replace } from "./element.js";
 import { closed, opened, titleBar } from "./layers.js";
 import { numbers, texts } from "./locale.js";
-import { arrived, show } from "./picture.js";
+import { arrived, missing, show } from "./picture.js";
 import { listen } from "./state.js";
 import { nameOf, paid, short, sum } from "./words.js";
 
@@ -93,8 +93,8 @@ function item({ product, category }, act) {
       },
       h(
         "span",
-        { class: "tile" },
-        show(h("img", { alt: "", onload: arrived }), picture(product, 160)),
+        { class: "tile", data: { empty: texts.product.noPicture } },
+        show(h("img", { alt: "", onload: arrived, onerror: missing }), picture(product, 160)),
       ),
       h(
         "span",

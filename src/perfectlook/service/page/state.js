@@ -71,6 +71,9 @@ const listeners = new Set();
 /** The current state. Never change it in place. */
 export const get = () => state;
 
+/** Whether the catalogue has no products. */
+export const isEmpty = () => !state.known.length && state.answer?.sections.length === 0;
+
 /** Change a part of the state and call the listeners. */
 export function set(changes) {
   state = { ...state, ...changes };

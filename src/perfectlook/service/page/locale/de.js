@@ -125,6 +125,8 @@ export const texts = {
     previous: (name) => `Vorherige Produkte in ${name}`,
     next: (name) => `Weitere Produkte in ${name}`,
     none: (names) => `Kein Produkt passt zu den Filtern in ${list(names)}.`,
+    emptyShop: "Es gibt noch keine Produkte",
+    emptyText: "Der Katalog ist leer.",
     noCategories: "Keine Kategorien gewählt",
     addOne: "Fügen Sie oben eine hinzu, oder lassen Sie das Modell welche vorschlagen.",
     suggest: "Kategorien vorschlagen",

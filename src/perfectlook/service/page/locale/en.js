@@ -122,6 +122,8 @@ export const texts = {
     previous: (name) => `Previous products in ${name}`,
     next: (name) => `Next products in ${name}`,
     none: (names) => `No product matches the filters in ${list(names)}.`,
+    emptyShop: "There are no products yet",
+    emptyText: "The catalogue is empty.",
     noCategories: "No categories chosen",
     addOne: "Add one above, or let the model suggest them.",
     suggest: "Suggest categories",
