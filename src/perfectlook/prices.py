@@ -3,6 +3,7 @@
 import html
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,7 +24,8 @@ _PRICE = re.compile(
     r"(?P<before>[^0-9]*?)(?P<sign>[+-]?)(?P<digits>[.,]?[0-9](?:[0-9.,' ]*[0-9])?)"
     r"(?P<whole>[.,:] ?[-–—]{1,2})?(?:/[-=])?(?P<after>[^0-9]*)"
 )
-_MARKS = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_MARKS = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_PUNCTUATION = str.maketrans("’，．٬٫", "',.,.")
 _TOKEN = re.compile(r"[^\W\d_]+|[^\w\s.]")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}([.,' ])[0-9]{3}(?:\1[0-9]{3})*|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}")
 """Thousands in groups of three, or as in India: `1,29,900`."""
@@ -61,7 +63,9 @@ def canonical_price(text: str, currency: str | None = None) -> str:
     if (usual := _CANONICAL.fullmatch(text)) and CURRENCIES.get(usual[1]) == 2 and usual[1] not in _WHOLE:
         return text
     plain = html.unescape(text) if "&" in text else text
-    plain = " ".join(_MARKS.sub("", plain).replace("’", "'").split())
+    if not plain.isascii():  # digits of other scripts; not those of "49⁹⁰"
+        plain = "".join(str(unicodedata.decimal(each, each)) for each in plain.translate(_PUNCTUATION))
+    plain = " ".join(_MARKS.sub("", plain).split())
     found = _PRICE.fullmatch(plain)
     if not found:
         raise UnusablePriceError(text, "is not a price")
@@ -104,8 +108,7 @@ def _code(around: tuple[str, str], text: str, currency: str | None) -> str:
     if possible is not None and len(possible) == 1:
         return next(iter(possible))
     if currency is None:
-        advice = "Write it as '49.90 EUR', or pass --currency."
-        raise UnusablePriceError(text, "has no currency", advice)
+        raise UnusablePriceError(text, "has no currency")
     if possible is not None and currency not in possible:
         raise UnusablePriceError(text, f"is not in {currency}", "Write its currency, as in '49.90 EUR'.")
     return currency
@@ -148,6 +151,12 @@ def _grouped(digits: str, text: str) -> Decimal:
     if len(plain) > 15:
         raise UnusablePriceError(text, "has too many digits")
     return Decimal(plain)
+
+
+def currency_of(price: str) -> str:
+    """Return the currency of a canonical price; "" if the text is not one."""
+    code = price.rpartition(" ")[2]
+    return code if code in CURRENCIES else ""
 
 
 def is_price(field: str) -> bool:

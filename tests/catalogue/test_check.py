@@ -84,7 +84,26 @@ def test_categories_are_compared_with_a_model(tmp_path: Path, capsys: pytest.Cap
     assert check.severity == "warning"
     assert main(["catalogue", "check", str(feed), "--model", "showroom"]) == 3
     said = capsys.readouterr().out
-    assert "  categories: 2, compared with model rooms; 1 unknown, with 1 product\n" in said
+    unknown = (
+        "1 unknown, with 1 product. They are never suggested. Map them: --write-map writes the map to edit."
+    )
+    assert f"  categories: 2, compared with model rooms; {unknown}\n" in said
+
+
+def test_a_map_to_an_unknown_category_loses_products(tmp_path: Path) -> None:
+    (tmp_path / "map.csv").write_text("name,category\nGrocery,Furniture|Sofaz\n", encoding="utf-8")
+    feed = feed_of(tmp_path, "1,a,1.jpg,Grocery,,,,,")
+    check = check_feed(feed, "showroom", categories=str(tmp_path / "map.csv"))
+    assert check.categories == {"Grocery": CategoryCheck(1, "Furniture|Sofaz", "map", 0.0)}
+    assert check.severity == "warning"
+
+
+def test_products_without_a_title_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "feed.csv").write_text(
+        "id,Warenname,image_link,category\n1,a,1.jpg,Sofas\n2,b,2.jpg,Sofas\n", encoding="utf-8"
+    )
+    assert main(["catalogue", "check", str(tmp_path / "feed.csv")]) == 0
+    assert "  without title: 2\n" in capsys.readouterr().out
 
 
 def test_the_command_prints_or_writes_json_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,10 +99,17 @@ def test_a_written_map_reads_back(tmp_path: Path) -> None:
     write_map(tmp_path / "map.csv", matches)
     assert (tmp_path / "map.csv").read_text(encoding="utf-8").splitlines() == [
         "name,category,sure,synonyms",
-        "Sofa,Furniture|Sofas,1.00,",
         "Grocery,,0.00,",
+        "Sofa,Furniture|Sofas,1.00,",
     ]
+    assert CategoryMap.read(tmp_path / "map.csv").find("Grocery", KNOWN) == (None, "unknown", 0.0)
     assert CategoryMap.read(tmp_path / "map.csv").find("Sofa", KNOWN).how == "map"
+
+
+def test_a_map_to_a_category_that_the_model_does_not_know_is_not_sure() -> None:
+    found = CategoryMap({"Sofa": "Furniture|Sofaz", "Couch": "Furniture|Sofas"})
+    assert found.find("Sofa", KNOWN) == ("Furniture|Sofaz", "map", 0.0)
+    assert found.find("Couch", KNOWN) == ("Furniture|Sofas", "map", 1.0)
 
 
 def test_wrong_maps_are_refused(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from perfectlook.feeds.columns import column_name, field_names
         ("Prix soldé", "sale_price"),
         ("Regulärer Preis", "regular_price"),
         ("Google Produktkategorie", "google_product_category"),
+        ("Bezeichnung", "name"),
+        ("Libellé", "name"),
         ("Größe", "größe"),
         ("in_stock", "in_stock"),
     ],

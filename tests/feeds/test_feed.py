@@ -595,7 +595,7 @@ def test_messages_have_the_names_of_the_file(tmp_path: Path) -> None:
         "Preis is left out: 'cheap' is not a price",
     ]
     assert feed.problems[0].reason == "has no picture. Add its Bild."
-    assert feed.recognised() == {
+    assert feed.called == {
         "id": "ID",
         "image_link": "Bild",
         "category": "Kategorie",

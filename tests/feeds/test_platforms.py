@@ -150,7 +150,7 @@ S-BLUE,,Default,simple,Default Category/Furniture/Sofas,Blue,1,Not Visible Indiv
 2026-01-01,2026-01-31,/s/2.jpg,,1,,
 SOFA,,Default,configurable,"Default Category/Furniture,Default Category/Furniture/Sofas",Sofa,1,Catalog,\
 ,,,,/s/1.jpg,"/s/2.jpg,/s/3.jpg",1,\
-"sku=S-RED,color=Red|sku=S-BLUE,color=Blue","material=Oak,style=Nordic"
+"sku=S-RED,color=Red|sku=S-BLUE,color=Blue","size=""L"",material=""Oak, oiled"",style=Nordic, plain"
 SOFA,de,,,,Sofa auf Deutsch,,,,,,,,,,,
 OFF,,Default,simple,Default Category/Rugs,Off,2,"Catalog, Search",10,,,,/r.jpg,,1,,
 RUG,,Default,simple,"Default Category/Living, Dining/Rugs",Rug,1,"Catalog, Search",10,,,,/r.jpg,,0,,
@@ -162,8 +162,9 @@ def test_magentos_variants_are_part_of_their_product(tmp_path: Path) -> None:
     assert (sofa.id, sofa.title, sofa.category) == ("SOFA", "Sofa", "Furniture|Sofas")
     assert sofa.picture == tmp_path / "s" / "1.jpg"
     assert sofa.fields == {
-        "material": "Oak",
-        "style": "Nordic",
+        "material": "Oak, oiled",
+        "style": "Nordic, plain",
+        "size": "L",
         "price": "1199.00 EUR",
         "sale_price": "999.00 EUR",
         "sale_price_effective_date": "2026-01-01T00:00:00Z/2026-02-01T00:00:00Z",
@@ -171,6 +172,14 @@ def test_magentos_variants_are_part_of_their_product(tmp_path: Path) -> None:
         "additional_image_link": "s/2.jpg, s/3.jpg",
     }
     assert (rug.category, rug.fields["availability"]) == ("Living, Dining|Rugs", "out_of_stock")
+
+
+def test_a_product_without_category_names_the_columns_of_the_platform(tmp_path: Path) -> None:
+    (tmp_path / "export.csv").write_text(SHOPIFY.replace("Rugs > Round", ""), encoding="utf-8")
+    feed = Feed(tmp_path / "export.csv", PictureCache(tmp_path / "cache"), currency="EUR")
+    assert [product.id for product in feed.products()] == ["oslo"]
+    (problem,) = feed.problems
+    assert str(problem).endswith("line 8: gone: has no category. Add its Product Category, Type.")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +218,7 @@ def test_fields_of_a_platform_have_the_columns_of_the_file(
     (tmp_path / "export.csv").write_text(content, encoding="utf-8")
     feed = Feed(tmp_path / "export.csv", PictureCache(tmp_path / "cache"), currency="EUR")
     list(feed.products())
-    found = feed.recognised()
+    found = feed.called
     assert {name: found[name] for name in columns} == columns
     header = content.replace("\\\n", "").splitlines()[0].replace('"', "").split(",")
     assert {column for text in found.values() for column in text.split(", ")} <= set(header)

@@ -183,6 +183,11 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         rows(tmp_path / "f.csv", "")
 
 
+def test_a_header_with_an_open_quotation_mark_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match=r"f\.csv: the header has an open quotation mark\. Double or"):
+        rows(tmp_path / "f.csv", 'id,"title,image_link\n1,a,1.jpg\n')
+
+
 def test_json_lines_keep_numbers_as_they_are_written(tmp_path: Path) -> None:
     entry = '{"g:ID": 7, "price": 49.90, "on": true, "off": null, "tags": ["a", 1.50], "Big": 1%s}' % (
         "0" * 30

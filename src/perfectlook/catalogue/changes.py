@@ -3,16 +3,17 @@
 import math
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Record, State, answering, record_hash
-from perfectlook.feeds.fields import Cleaning, CleaningOptions
+from perfectlook.feeds.fields import Cleaning
 from perfectlook.prices import (
-    CURRENCIES,
     SALE_DATES,
     UnusablePriceError,
     canonical_price,
+    currency_of,
     sale_period,
     why_no_sale,
 )
@@ -109,10 +110,9 @@ def _changed(record: Record, change: Change) -> tuple[Record, str]:
         return record, f"{unknown[0]}: cannot be changed alone. Change {', '.join(LIVE)}, or PUT the product."
     named = {name: text.strip() for name, text in change.items() if text and text.strip()}
     fields = dict(record.fields)
-    currency = fields.get("price", "")[-3:]
-    options: CleaningOptions = {"currency": currency} if currency in CURRENCIES else {}
-    if problem := next(Cleaning(options).clean_each(named), None):
-        return record, problem[1]
+    cleaning = Cleaning({"currency": currency_of(fields.get("price", "")) or None})
+    if problem := next(cleaning.clean_each(named), None):
+        return record, f"{problem[1]}: {problem[2]}"
     begins, ends = sale_period(fields.get(SALE_DATES, ""))
     if SALE_DATES not in named and (ends <= time.time() or begins == math.inf):
         fields.pop("sale_price", None)
@@ -132,16 +132,13 @@ def _why_no_sale(fields: Mapping[str, str], named: Mapping[str, str]) -> str:
 
     The other may be stored as its source had it: without a currency, or as no price.
     """
-    currency = next((named[name][-3:] for name in ("price", "sale_price") if name in named), None)
-    if currency is None:
-        return ""
-    try:
+    currency = next((currency_of(named[name]) for name in ("price", "sale_price") if name in named), None)
+    with suppress(UnusablePriceError):
         price, sale = (
             text and canonical_price(text, currency) for text in (fields.get("price"), fields["sale_price"])
         )
-    except UnusablePriceError:
-        return ""
-    return why_no_sale(price, str(sale))
+        return why_no_sale(price, str(sale)) if currency else ""
+    return ""
 
 
 def _with_fields(record: Record, fields: dict[str, str]) -> Record:

@@ -47,7 +47,7 @@ class CategoryCheck:
     @property
     def is_lost(self) -> bool:
         """Whether no category of the model, or more than one, can stand for it. It is never suggested."""
-        return self.how in ("unknown", "several")
+        return self.how != "not checked" and not self.sure
 
 
 @dataclass(slots=True)
@@ -144,7 +144,7 @@ def check_feed(
     except FeedError as error:
         check.errors.append(str(error))
     counts.take(source.problems)
-    check.columns = source.recognised()
+    check.columns = source.called
     check.not_shown = dict(source.not_shown.most_common())
     counts.write(check)
     if not check.products and not check.errors:

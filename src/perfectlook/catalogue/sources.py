@@ -19,7 +19,7 @@ from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
 from perfectlook.feeds.columns import field_names
 from perfectlook.feeds.feed import MEANING
-from perfectlook.feeds.fields import Cleaning
+from perfectlook.feeds.fields import Cleaning, left_out
 from perfectlook.feeds.packed import open_feed
 from perfectlook.fetching import FetchLimits
 from perfectlook.files import set_folder
@@ -138,23 +138,16 @@ class SetSource:
         for product in self._dataset.products.values():
             fields = field_names(product.fields)
             availabilities += "availability" in fields
-            bare = (
-                {}
-                if self._has_currency or "currency" in fields
-                else {n: fields.pop(n) for n in _PRICES if _is_number(fields.get(n))}
-            )
-            for kind, reason in self.cleaning.clean(fields):
-                self.problems.append(Problem(self.name, product.id, reason, kind))
+            keeps = () if self._has_currency or "currency" in fields else ("price", "sale_price")
+            bare = {name: fields.pop(name) for name in keeps if _NUMBER.fullmatch(fields.get(name, ""))}
+            for each in self.cleaning.clean(fields):
+                self.problems.append(Problem(self.name, product.id, left_out(*each), each[0]))
             yield replace(product, fields={**fields, **bare})
         self.cleaning.check(self.name, availabilities)
 
 
-_PRICES = ("price", "sale_price")
-
-
-def _is_number(text: str | None) -> bool:
-    """Whether a price is a number without a currency, which sets may have."""
-    return re.fullmatch(r"[0-9]+(?:\.[0-9]{1,2})?", text or "") is not None
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]{1,2})?")
+"""A price without a currency, which sets may have."""
 
 
 class FolderSource:
@@ -198,8 +191,8 @@ class FolderSource:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             self.unavailable = None
-            reason = f"cannot be read ({error.strerror or error}). Check its permissions and the disk."
-            self._report(folder, reason)
+            why = error.strerror or error
+            self._report(folder, f"cannot be read ({why}). Check its permissions and the disk.")
             return
         for entry in entries:
             if entry.name.startswith((".", "@eaDir", "__MACOSX")):

@@ -234,6 +234,7 @@ class Sync:
             if id_ not in listing.unreadable
         ]
         counts = sorted(Counter(after.values()).items())
+        replaced = self._source.categories.replaced if isinstance(self._source, Feed) else {}
         return SyncReport(
             added=len(changes.added),
             changed=len(changes.changed),
@@ -247,7 +248,7 @@ class Sync:
             changes=changes,
             dry_run=self._dry_run,
             unknown_categories={name: n for name, n in counts if self._model.resolve(name).category is None},
-            mapped_categories=_mapped(self._source),
+            mapped_categories={name: match._asdict() for name, match in sorted(replaced.items())},
             warnings=_unknown_availabilities(self._source),
         )
 
@@ -304,15 +305,9 @@ def _unknown_availabilities(source: Source) -> list[str]:
     if not (isinstance(source, Feed | SetSource) and source.cleaning.unknown):
         return []
     number = counted(source.cleaning.unknown.total(), "availability", "availabilities")
-    advice = "Say what they mean with --availability VALUE=in_stock."
-    if default := source.cleaning.default:
-        advice = f"As --unknown-availability says, they mean {default}."
+    meant = f"As --unknown-availability says, they mean {source.cleaning.default}."
+    advice = meant if source.cleaning.default else "Say what they mean with --availability VALUE=in_stock."
     return [f"{number} not understood: {source.cleaning.summary()}. {advice}"]
-
-
-def _mapped(source: Source) -> dict[str, dict[str, Any]]:
-    replaced = source.categories.replaced if isinstance(source, Feed) else {}
-    return {name: match._asdict() for name, match in sorted(replaced.items())}
 
 
 def _to_fill(

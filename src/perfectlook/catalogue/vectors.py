@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record, record_hash
 from perfectlook.errors import CatalogueError
-from perfectlook.feeds.fields import FeedProblem, clean_texts, unusable_id
+from perfectlook.feeds.fields import FeedProblem, clean_texts, left_out, unusable_id
 from perfectlook.feeds.readers import SUSPICIOUS_BYTES, SUSPICIOUS_RATIO, check_packing, import_pyarrow
 from perfectlook.files import write_file
 from perfectlook.stores import Point
@@ -152,8 +152,8 @@ class VectorFile:
     def _cleaned(self, id_: str, record: Record) -> Record:
         """Return a record with texts as a feed gives them. Links that are left out are problems."""
         fields, title = dict(record.fields), clean_line(record.title or "") or None
-        for kind, reason in clean_texts(fields):
-            self.problems.append(Problem(self.name, id_, reason, kind))
+        for each in clean_texts(fields):
+            self.problems.append(Problem(self.name, id_, left_out(*each), each[0]))
         if title == record.title and fields == record.fields:
             return record
         hashed = record_hash(title, record.picture, fields)

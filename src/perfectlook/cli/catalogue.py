@@ -324,21 +324,23 @@ def _checked(found: "FeedCheck") -> Iterator[str]:
     for currency, price in found.prices.items():
         sale = f", {price.on_sale:,} on sale now" if price.on_sale else ""
         yield f"  prices in {currency}: {price.products:,}, from {price.least} to {price.most}{sale}"
-    if priceless := found.products - sum(each.products for each in found.prices.values()):
-        yield f"  without price: {priceless:,}"
     stock = ", ".join(f"{name or '(none)'} {number:,}" for name, number in found.availability.items())
     yield f"  availability: {stock or '(none)'}"
     if found.not_shown:
         texts = ", ".join(f"{text} {number:,}" for text, number in found.not_shown.items())
         yield f"  not shown in the shop, and left out: {texts}"
-    if found.groups:
-        yield f"  groups of variants: {found.groups:,}"
-    if found.same_picture:
-        yield f"  products with the picture of an earlier product: {found.same_picture:,}"
+    counts = {
+        "without price": found.products - sum(each.products for each in found.prices.values()),
+        "without title": found.products - found.fields.get("title", 0),
+        "groups of variants": found.groups,
+        "products with the picture of an earlier product": found.same_picture,
+    }
+    yield from (f"  {what}: {number:,}" for what, number in counts.items() if number)
     if found.categories:
         compared = f", compared with model {found.model}" if found.model else ""
         lost = [each.products for each in found.categories.values() if each.is_lost]
-        unknown = f"; {len(lost):,} unknown, with {counted(sum(lost), 'product')}" if lost else ""
+        remedy = "They are never suggested. Map them: --write-map writes the map to edit."
+        unknown = f"; {len(lost):,} unknown, with {counted(sum(lost), 'product')}. {remedy}" if lost else ""
         yield f"  categories: {len(found.categories):,}{compared}{unknown}"
     for name, each in list(found.categories.items())[:CATEGORIES]:
         known = f" -> {each.known or '(none)'} ({each.how}, {each.sure:.0%} sure)" if found.model else ""

@@ -117,7 +117,8 @@ def make_from_feed(
     ]
     kinds = {
         picture: corrections.get(prints[picture].sha256)
-        or (LIFESTYLE if picture in surely else _kind(margin))
+        or (LIFESTYLE if picture in surely or margin >= DOUBTFUL else "")
+        or (PACKSHOT if margin <= -DOUBTFUL else DOUBT)
         for picture, margin in found.items()
     }
     made, content, files = _paired(source, products, shown, kinds, prints)
@@ -140,10 +141,6 @@ def make_from_feed(
         corrected=len(corrections.keys() & distinct.keys()),
         problems=[*told, *made],
     )
-
-
-def _kind(margin: float) -> str:
-    return DOUBT if abs(margin) < DOUBTFUL else LIFESTYLE if margin > 0 else PACKSHOT
 
 
 def _paired(

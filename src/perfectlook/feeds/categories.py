@@ -1,6 +1,7 @@
 """Map a shop's own names of categories to the categories that a model knows."""
 
 import csv
+import io
 import re
 import unicodedata
 from collections import defaultdict
@@ -107,14 +108,14 @@ class CategoryMap:
             names = [_key(each) for each in (name, *levels[-1:])]
             mapped = next((self.synonyms[each] for each in names if each in self.synonyms), None)
         if mapped:
-            return Match(mapped, "map", 1.0)
+            return Match(mapped, "map", float(resolve(mapped, known).how != "unknown"))
         found = resolve(name, known)
         if mapped == "" or found.how != "unknown":
             is_other = found.how == "last_level" and _is_of_another_top(
                 name, found.category or "", self.taxonomy
             )
             is_sure = found.how in ("exact", "last_level") and not is_other
-            return Match(found.category, found.how, 1.0 if is_sure else 0.5)
+            return Match(found.category, found.how, 1.0 if is_sure else 0.5 if found.category else 0.0)
         match = _by_words(name, known, self.taxonomy)
         match = self._by_taxonomy(name, known) or match if match.how == "unknown" else match
         is_other = _is_of_another_top(name, match.category or "", self.taxonomy)
@@ -180,16 +181,13 @@ def _things_by_top(taxonomy: Path) -> Mapping[str, tuple[set[str], set[str]]]:
 
 
 def write_map(file: Path, matches: Mapping[str, Match]) -> None:
-    """Write the map that was used, with how sure each match is, for a person to edit."""
-
-    def content(unfinished: Path) -> None:
-        with unfinished.open("w", encoding="utf-8", newline="") as stream:
-            rows = csv.writer(stream)
-            rows.writerow(COLUMNS)
-            for name, match in matches.items():
-                rows.writerow([name, match.category or "", f"{match.sure:.2f}", ""])
-
-    write_file(file, content)
+    """Write the map that was used, for a person to edit. The least sure matches come first."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(COLUMNS)
+    for name, match in sorted(matches.items(), key=lambda each: each[1].sure):
+        rows.writerow([name, match.category or "", f"{match.sure:.2f}", ""])
+    write_file(file, text.getvalue())
 
 
 def _key(name: str) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urljoin
 from perfectlook.errors import FeedError, PerfectLookError
 from perfectlook.feeds.categories import REPLACING, CategoryMap
 from perfectlook.feeds.columns import CATEGORY_FIELDS, FIELDS, Columns
-from perfectlook.feeds.fields import MAX_ID, Cleaning, CleaningOptions, FeedProblem, unusable_id
+from perfectlook.feeds.fields import MAX_ID, Cleaning, CleaningOptions, FeedProblem, left_out, unusable_id
 from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.platforms import PLATFORMS, TAXONOMY, products_of, taxonomy
 from perfectlook.feeds.readers import format_of, listed
@@ -32,7 +32,7 @@ MAX_FIELD = 10_000
 MAX_LINK = 2_000
 """Limits in characters. Longer titles and fields are cut. Longer ids, categories and links are refused."""
 
-MEANING = 7
+MEANING = 8
 """Raise this when the same row gives another product than before. Every row is then read in full again."""
 
 IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
@@ -72,8 +72,8 @@ class FeedOptions(CleaningOptions, total=False):
 class Feed:
     """The products of a file. A row that cannot be used becomes a problem, and the others continue.
 
-    `problems` is complete after `products` has ended. So is `not_shown`: how many products of a platform's
-    export are not shown there, by the text that says so.
+    `problems` is complete after `products` has ended. So are `not_shown`, how many products of a platform's
+    export are not shown there, by the text that says so, and `called`, what the first row calls each field.
     """
 
     def __init__(
@@ -137,8 +137,7 @@ class Feed:
         self._known: tuple[str, ...] | None = None
         self._present: dict[str, str] = {}
         """What the feed calls the columns of its first row, by their name."""
-        self._called: dict[str, str] = {}
-        """What the feed calls its fields."""
+        self.called: dict[str, str] = {}
         self._unusable: set[str] = set()
         """Ids of the rows without a product; "" stands for rows with an unknown id."""
 
@@ -150,10 +149,6 @@ class Feed:
     def match_categories(self, known: Iterable[str]) -> None:
         """Replace the categories of the feed by those that a model knows, where the map or words find one."""
         self._known = tuple(known)
-
-    def recognised(self) -> dict[str, str]:
-        """Return what the feed calls the column of each field in its first row. Call it after `products`."""
-        return self._called
 
     def products(self, is_unchanged: IsUnchanged | None = None) -> Iterator[Product]:
         """Yield the products of the usable rows, in order. Of rows with the same id, the first is used.
@@ -225,7 +220,7 @@ class Feed:
                     self._present = {name: row.names.get(name, name) for name in values}
                     self._columns.settle(values.keys())
                     named = {name: row.names[name] for name in values if name in row.names}
-                    self._called = self._columns.renamed(named)
+                    self.called = self._columns.renamed(named)
                 texts = "\0".join(values.values() if has_columns else (*values, *values.values()))
                 size += len(texts) + 1
                 if size > self._most:
@@ -271,7 +266,7 @@ class Feed:
             for name, text in fields.items()
             if text or name not in _SCALARS
         }
-        category = _category(id_, fields, self._taxonomy)
+        category = _category(id_, fields, self._taxonomy, self.called)
         if self._known is not None:
             match = self.categories.find(category, self._known)
             category = match.category if match.category and match.how in REPLACING else category
@@ -283,16 +278,15 @@ class Feed:
         if _is_url(address := self._absolute(image)):
             fields["image_link"] = address  # a shop's pages show the picture from there
         title = clean_line(fields.pop("title", "")) or None
-        for kind, reason in self.cleaning.clean(fields):
-            name, *rest = reason.partition(" is left out: ")
-            self._report(row.number, id_, kind, "".join([self._called.get(name, name), *rest]))
+        for kind, name, reason in self.cleaning.clean(fields):
+            self._report(row.number, id_, kind, left_out(kind, self.called.get(name, name), reason))
         # problems are reported in every sync, so a row with problems gets no digest
         return Product(id_, category, picture, title, fields, digest if len(self.problems) == before else "")
 
     def _picture(self, id_: str, image: str) -> Path:
         """Return the path of the picture of a product, whether it has been fetched or not."""
         if not image or len(image) > MAX_LINK:
-            called = self._called.get("image_link", "image_link")
+            called = self.called.get("image_link", "image_link")
             too_long = f"its {called} has {len(image):,} characters. Use up to {MAX_LINK:,}."
             reason = too_long if image else f"has no picture. Add its {called}."
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, reason)
@@ -378,7 +372,7 @@ class Feed:
             most = MAX_TITLE if name == "title" else MAX_FIELD
             if len(text) > most:
                 fields[name] = text[:most]
-                called = self._called.get(name, name)
+                called = self.called.get(name, name)
                 reason = f"its {called} of {len(text):,} characters is cut to {most:,}. Shorten it."
                 self._report(row, id_, FeedProblem.TOO_LONG, reason)
 
@@ -441,7 +435,7 @@ def _word(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _category(id_: str, fields: dict[str, str], numbers: Path) -> str:
+def _category(id_: str, fields: dict[str, str], numbers: Path, called: Mapping[str, str]) -> str:
     """Return the first field that is a path or a number of the taxonomy, and remove it from the fields."""
     for name in CATEGORY_FIELDS:
         text = fields.get(name, "")
@@ -451,11 +445,12 @@ def _category(id_: str, fields: dict[str, str], numbers: Path) -> str:
             del fields[name]
             return path
     number = fields.get("google_product_category")
+    needed = called.get("category", "category, google_product_category or product_type")
     reason = (
         f"its google_product_category {number[:40]!r} is not in the taxonomy. Write its path, or add "
         "product_type."
         if number
-        else "has no category. Add category, google_product_category or product_type."
+        else f"has no category. Add its {needed}."
     )
     raise _UnusableError(id_, FeedProblem.NO_CATEGORY, reason)
 

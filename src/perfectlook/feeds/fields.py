@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availability
@@ -15,6 +15,7 @@ from perfectlook.prices import (
     UnusablePriceError,
     canonical_dates,
     canonical_price,
+    currency_of,
     is_price,
     why_no_sale,
 )
@@ -46,6 +47,18 @@ KEPT = frozenset(
     }
 )
 """Kinds of problems whose rows still become products."""
+
+
+UnusableText: TypeAlias = tuple[FeedProblem, str, str]
+"""The kind of a problem, the field whose text cannot be used, and why."""
+
+
+def left_out(kind: FeedProblem, name: str, reason: str) -> str:
+    """Return what the report of a source says of a field, whose product it keeps."""
+    if kind == FeedProblem.UNKNOWN_AVAILABILITY:
+        return f"{reason} Until then, the product is not recommended."
+    flag = ", or pass --currency." if " has no currency. " in reason else "."
+    return f"{name} is left out: {reason.removesuffix('.')}{flag}"
 
 
 class CleaningOptions(TypedDict, total=False):
@@ -80,10 +93,8 @@ class Cleaning:
         default = options.get("unknown_availability")
         if currency is not None and currency not in CURRENCIES:
             raise UsageError(f"--currency {currency}: unknown currency. Use a code such as EUR or USD.")
-        for flag, word in (
-            *((f"--availability {text}=", word) for text, word in named.items()),
-            *([("--unknown-availability ", default)] if default else []),
-        ):
+        flags = {f"--availability {text}=": word for text, word in named.items()}
+        for flag, word in (flags | ({"--unknown-availability ": default} if default else {})).items():
             if word not in WORDS:
                 raise UsageError(f"{flag}{word}: unknown availability. Choose one of: {', '.join(WORDS)}.")
         self.meaning = (currency, sorted(named.items()), default)
@@ -93,25 +104,25 @@ class Cleaning:
         self._currency = currency
         self._forms: dict[str, Callable[[str], str]] = {SALE_DATES: canonical_dates, "gender": str.lower}
 
-    def clean(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
-        """Convert fields in place, and remove those that cannot be used. Yield the problems."""
+    def clean(self, fields: dict[str, str]) -> Iterator[UnusableText]:
+        """Convert fields in place, and remove those that cannot be used. Yield these."""
         yield from self.clean_each(fields)
         sale = fields.get("sale_price")
         if sale and (why := why_no_sale(fields.get("price"), sale)):
             del fields["sale_price"]
-            reason = f"sale_price is left out: {sale!r} {why}. Correct it, or leave it empty."
-            yield FeedProblem.UNUSABLE_FIELD, reason
+            reason = f"{sale!r} {why}. Correct it, or leave it empty."
+            yield FeedProblem.UNUSABLE_FIELD, "sale_price", reason
         if "sale_price" not in fields:
             fields.pop(SALE_DATES, None)
         if fields.get("item_group_id", "").strip("0.").casefold() in _NO_GROUP:
             fields.pop("item_group_id", None)
 
-    def clean_each(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
+    def clean_each(self, fields: dict[str, str]) -> Iterator[UnusableText]:
         """Do the part of `clean` in which fields do not depend on each other."""
         yield from clean_texts(fields)
         forms: dict[str, Callable[[str], str]] = {
+            **dict.fromkeys(("price", *filter(is_price, fields)), partial(self._other_amount, fields)),
             **dict.fromkeys(("price", "sale_price"), partial(self._price, fields, self._currency)),
-            **{each: partial(self._other_amount, fields) for each in fields if _is_other_price(each)},
             **self._forms,
         }
         for name, in_form in forms.items():  # the price comes before the others
@@ -120,7 +131,7 @@ class Cleaning:
                     fields[name] = in_form(fields[name])
                 except ValueError as error:
                     del fields[name]
-                    yield FeedProblem.UNUSABLE_FIELD, f"{name} is left out: {error}"
+                    yield FeedProblem.UNUSABLE_FIELD, name, str(error)
                     if name == SALE_DATES:
                         fields.pop("sale_price", None)
         if text := fields.get("availability"):
@@ -131,14 +142,13 @@ class Cleaning:
                 self.unknown[text[:40]] += 1
                 fields["availability"] = self.default or UNKNOWN
                 if self.default is None:
-                    reason = f"{error} Until then, the product is not recommended."
-                    yield FeedProblem.UNKNOWN_AVAILABILITY, reason
+                    yield FeedProblem.UNKNOWN_AVAILABILITY, "availability", str(error)
 
     def _other_amount(self, fields: Mapping[str, str], text: str) -> str:
         """Return an amount besides the price, in its currency if it has none. A word, as in "no", stays."""
         if not any(map(str.isdigit, text)):
             return text
-        return self._price(fields, self._currency or fields.get("price", "")[-3:] or None, text)
+        return self._price(fields, self._currency or currency_of(fields.get("price", "")) or None, text)
 
     def _price(self, fields: Mapping[str, str], currency: str | None, text: str) -> str:
         """Return an amount in its own currency, in the one of a field of the product, or in `currency`."""
@@ -165,12 +175,8 @@ class Cleaning:
             )
 
 
-def _is_other_price(name: str) -> bool:
-    return is_price(name) and name not in ("price", "sale_price")
-
-
-def clean_texts(fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
-    """Remove control characters and unsafe links from fields, in place. Yield the problems."""
+def clean_texts(fields: dict[str, str]) -> Iterator[UnusableText]:
+    """Remove control characters and unsafe links from fields, in place. Yield these links."""
     for given, text in list(fields.items()):
         name = given
         if not (given.isprintable() and text.isprintable()):
@@ -183,8 +189,7 @@ def clean_texts(fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
             whole = name in ("link", "image_link")
             if not in_full.startswith(("http://", "https://")) if whole else _UNSAFE.search(in_full):
                 del fields[name]
-                reason = f"{name} is left out: {text[:40]!r} is not a link. Write https://... ."
-                yield FeedProblem.UNUSABLE_FIELD, reason
+                yield FeedProblem.UNUSABLE_FIELD, name, f"{text[:40]!r} is not a link. Write https://... ."
 
 
 _UNSAFE = re.compile(r"(?:^|[,|\[\"'])(?:javascript|vbscript|data|file):")

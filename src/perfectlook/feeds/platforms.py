@@ -109,6 +109,7 @@ def _shopify(rows: _AnyRows, currency: str | None, not_shown: Counter[str]) -> R
         yield from _shopify_product(group, currency, not_shown)
 
 
+_NO_CATEGORY = re.compile("^uncategorized$", re.IGNORECASE)
 _SHOPIFY_OF_2025: dict[str, str] = WORDS["shopify_of_2025"]
 """Columns of Shopify's newer export, and what the older one calls them."""
 
@@ -132,7 +133,7 @@ def _shopify_product(
         {
             "id": rows[0].get("handle", ""),
             "title": _first(rows, "title"),
-            "category": _path_of(_first(rows, "product_category", "standard_product_type")),
+            "category": _NO_CATEGORY.sub("", _first(rows, "product_category", "standard_product_type")),
             "product_type": _first(rows, "type", "custom_product_type"),
             "image_link": _joined(
                 [row.get("image_src", "") for row in images] + [row.get("variant_image", "") for row in rows]
@@ -278,7 +279,6 @@ def _magento_product(
     )
     paths = re.split(r",(?=\S)", values.get("categories", ""))
     path = re.sub(r"^(?:Default Category|Root Catalog)/", "", max(paths, key=lambda path: path.count("/")))
-    images = [*(values.get(name, "") for name in ("base_image", "additional_images"))]
     yield _product(
         row.number,
         {
@@ -287,19 +287,24 @@ def _magento_product(
             "category": path.replace("/", " > "),
             "image_link": ", ".join(
                 each.strip().lstrip("/")
-                for text in images
-                for each in text.split(",")
+                for name in ("base_image", "additional_images")
+                for each in values.get(name, "").split(",")
                 if each.strip() not in ("", "no_selection")
             ),
             **offer,
             "brand": values.get("manufacturer", ""),
             "description": values.get("description", "") or values.get("short_description", ""),
         },
-        dict(re.findall(r"([^=,]+)=([^=]*)(?:,|$)", values.get("additional_attributes", ""))),
+        {
+            name: quoted.replace('""', '"') or text
+            for name, quoted, text in _ATTRIBUTE.findall(values.get("additional_attributes", ""))
+        },
         (*missing, *problems),
     )
 
 
+_ATTRIBUTE = re.compile(r'([^=,]+)=(?:"((?:[^"]|"")*)"|([^=]*))(?:,|$)')
+"""An attribute of Magento, whose values may be in quotation marks."""
 _TRANSLATED: dict[str, Callable[[_AnyRows, str | None, Counter[str]], Rows]] = {
     "magento": _magento,
     "shopify": _shopify,
@@ -364,10 +369,6 @@ def _offer(
 def _first(rows: Sequence[Texts], *names: str) -> str:
     found = (row.get(name, "").strip() for name in names for row in rows)
     return next(filter(None, found), "")
-
-
-def _path_of(text: str) -> str:
-    return "" if text.casefold() == "uncategorized" else text
 
 
 def _joined(texts: Iterable[str]) -> str:

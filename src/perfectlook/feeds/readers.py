@@ -313,7 +313,7 @@ def _header(path: Path, line: str, separator: str) -> tuple[list[str], dict[str,
     try:
         own = [name.strip() for name in next(csv.reader([line], delimiter=separator, strict=True))]
     except csv.Error:
-        own = []
+        raise FeedError(f"{path}: the header has an open quotation mark. Double or remove it.") from None
     while own and not own[-1]:
         own.pop()
     if not own:

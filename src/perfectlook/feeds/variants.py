@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 
-from perfectlook.feeds.fields import Cleaning
-from perfectlook.prices import SALE_DATES, sale_at, sale_period
+from perfectlook.feeds.fields import Cleaning, left_out
+from perfectlook.prices import SALE_DATES, currency_of, sale_at, sale_period
 
 
 def offer_of(
@@ -29,10 +29,10 @@ def offer_of(
     read: list[dict[str, str]] = []
     problems: list[str] = []
     for name, fields in given:
-        problems += (f"variant {name!r}: {reason}" for _, reason in cleaning.clean(fields))
+        problems += (f"variant {name!r}: {left_out(*each)}" for each in cleaning.clean(fields))
         if "price" not in fields and SALE_DATES not in fields and "sale_price" in fields:
             fields["price"] = fields.pop("sale_price")
-        if "price" in fields and read and fields["price"][-3:] != read[0]["price"][-3:]:
+        if "price" in fields and read and currency_of(fields["price"]) != currency_of(read[0]["price"]):
             problems.append(f"variant {name!r} is left out: its price is in another currency. Convert it.")
         elif "price" in fields:
             read.append(fields)

@@ -174,6 +174,7 @@ _REASONS = {
     "int": "must be a whole number.",
     "float": "must be a number.",
     "bool": "must be true or false.",
+    "model": "must be an object.",
     "greater": "must be at least {ge}.",
     "less": "must be at most {le}.",
 }
@@ -187,6 +188,7 @@ def reason_of(error: Mapping[str, Any]) -> str:
     if known := _REASONS.get(error["type"].split("_")[0]):
         return known.format(**error.get("ctx", {}))
     reason = re.sub(r"^\w+ should ", "must ", error["msg"].removeprefix("Value error, ").removesuffix("."))
+    reason = reason.replace(" after validation", "")
     reason = reason if len(reason) <= 300 else f"{reason[:299]}…"  # it may repeat what was sent
     return f"{reason[:1].lower()}{reason[1:]}."
 

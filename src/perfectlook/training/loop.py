@@ -117,9 +117,6 @@ class Fit(ABC):
     def _distances(self) -> list[DistanceFunction]:
         """The distances of the averaged network for the validation pairs, one function per `weights`."""
 
-    def _batches(self, order: IntArray) -> Iterator[IntArray]:
-        return batches(order, self.config.batch_size)
-
     def run(self, epochs: int, *, patience: int | None = None) -> Iterator[Epoch]:
         """Train until `epochs` are done, or until the accuracy has not risen for `patience` epochs.
 
@@ -252,7 +249,7 @@ class Fit(ABC):
         generator = np.random.default_rng([self.config.seed, number])
         order = generator.permutation(self.training)
         total = 0.0
-        for batch in self._batches(order):
+        for batch in batches(order, self.config.batch_size):
             true = self.data.features.pair_products[batch]
             negatives = self._sampler.draw(batch, self.config.negatives, generator)
             rows = np.concatenate([true[:, None], negatives], axis=1)

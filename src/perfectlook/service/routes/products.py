@@ -13,7 +13,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from perfectlook.answers import CatalogueProduct, details_of
 from perfectlook.catalogue import Record
@@ -23,6 +23,7 @@ from perfectlook.feeds import PictureCache
 from perfectlook.feeds.columns import field_names
 from perfectlook.feeds.fields import Cleaning, unusable_id
 from perfectlook.feeds.pictures import PUT_FOLDER
+from perfectlook.feeds.readers import as_text
 from perfectlook.files import write_file
 from perfectlook.server_answers import (
     CatalogueFacets,
@@ -59,7 +60,14 @@ Id = Annotated[
     AfterValidator(lambda id_: unicodedata.normalize("NFC", id_).strip()),  # as in feeds
     PathParameter(max_length=500, description="id of a product, as in answers", examples=["b6a5"]),
 ]
-Text = Annotated[str, StringConstraints(max_length=10_000)]
+
+
+def _worded(value: object) -> object:
+    """Return a number or a Boolean as the text that it is in a feed of JSON."""
+    return as_text(value) if isinstance(value, int | float) else value
+
+
+Text = Annotated[str, BeforeValidator(_worded), StringConstraints(max_length=10_000)]
 
 
 class NewProduct(BaseModel):
@@ -291,7 +299,7 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     fields = {"image_link": new.picture_url} if new.picture_url else {}
     fields |= field_names(new.fields)
     if problem := next(Cleaning().clean(fields), None):
-        raise Refusal(422, "invalid", f"fields: {problem[1]}")
+        raise Refusal(422, "invalid", f"fields.{problem[1]}: {problem[2]}")
     known = _records(service, [id_]).get(id_)
     if content is not None:
         picture = _stored(service, id_, content)
@@ -338,11 +346,9 @@ def _remove_unused(service: Service, id_: str, picture: Path) -> None:
     ):
         return
     store = service.recommender.catalogue.store
-    for name in store.collections():
-        for point in store.get([id_], collection=name).values():
-            if Record.from_payload(id_, point.payload).picture == str(picture):
-                return
-    picture.unlink(missing_ok=True)
+    found = (each for name in store.collections() for each in store.get([id_], collection=name).values())
+    if all(Record.from_payload(id_, each.payload).picture != str(picture) for each in found):
+        picture.unlink(missing_ok=True)
 
 
 def _hash(content: bytes) -> str:
