@@ -357,6 +357,35 @@ def test_pictures_come_from_the_shop_where_the_feed_had_them(visit: Callable[...
         assert own if id_.endswith("1") else f"/v1/products/{id_}/picture?size=512" in source
 
 
+def test_an_old_price_without_room_is_left_out_and_not_cut(
+    opens: Any, service: tuple[Running, str], pages: Pages, linked: Store
+):
+    pages["/dear.html"] = (
+        '<!doctype html><html lang="de"><head><title>Shop</title><link rel="icon" href="SERVICE/favicon.svg">'
+        '</head><body><h1>Shop</h1><main id="main"></main></body></html>'
+    )
+    page = opens("dear.html", url=service[1], width="phone")
+
+    def dear(route: Any) -> None:
+        found = route.fetch().json()
+        first, second, *_ = found["categories"][0]["products"]
+        first |= {"price": "123456.00 EUR", "sale_price": "98765.00 EUR"}
+        second |= {"price": "9.00 EUR", "sale_price": "8.00 EUR"}
+        route.fulfill(json=found)
+
+    page.route("**/v1/complete", dear)
+    page.evaluate(
+        "async ([url, id]) => { await import(url + '/widget.js'); const look = "
+        "document.createElement('perfect-look'); look.setAttribute('product', id); main.append(look); }",
+        [service[0].url, linked.product],
+    )
+    page.wait_for_selector("perfect-look[data-state=ready]")
+    old = page.locator("perfect-look .money s")
+    room = "({ offsetTop, parentElement: line }) => offsetTop - line.offsetTop < line.clientHeight"
+    assert not old.nth(0).evaluate(room)  # on a second line, which is not shown
+    assert old.nth(1).evaluate(room)
+
+
 def test_events_reach_the_page_and_the_service(
     visit: Callable[..., Any], service: tuple[Running, str], linked: Store
 ):

@@ -99,7 +99,7 @@ button { background: none; border: 0; padding: 0; }
 .title { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; height: 2lh;
   font-size: 0.9375em; }
 .link:hover .title { text-decoration: underline; text-underline-offset: 3px; }
-.money { display: flex; gap: 8px; height: 1lh; overflow: hidden; margin-top: 4px; font-weight: 600;
+.money { display: flex; flex-wrap: wrap; gap: 0 8px; height: 1lh; overflow: hidden; margin-top: 4px; font-weight: 600;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .money s { color: var(--_soft); font-weight: 400; }
 .brand { display: block; height: 1lh; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
