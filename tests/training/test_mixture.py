@@ -106,18 +106,39 @@ def test_with_no_pair_to_choose_by_the_prior_counts_alone(data: TrainingData) ->
 def test_weights_move_from_the_prior_to_the_choice_with_the_number_of_pairs(
     data: TrainingData, forms: ClosedForms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prior, ridge = forms.weights
+    prior, *ridges = forms.weights
     monkeypatch.setattr(mixture, "TRUST", 10**9)
     cautious = choose(data, CONFIG).weights
-    assert ridge > 0
-    assert cautious[1] / cautious[0] < 1e-4 < ridge / max(prior, 1e-9)
+    assert sum(ridges) > 0
+    assert sum(cautious[1:]) / cautious[0] < 1e-4 < sum(ridges) / max(prior, 1e-9)
+
+
+def test_regressions_read_all_features_the_style_statistics_and_the_global_vector(
+    data: TrainingData, forms: ClosedForms
+) -> None:
+    """The global vector comes first; the prior reads all."""
+    head, width = data.widths.head, data.widths.head + data.widths.style
+    spans = [(0, width), (0, width), (head, width), (0, head)]
+    assert [each.columns.tolist() for each in forms.parts] == [list(range(*span)) for span in spans]
+    assert [each.learns for each in forms.parts] == [False, True, True, True]
+
+
+def test_only_the_components_of_the_setting_count(data: TrainingData, forms: ClosedForms) -> None:
+    part, setting = forms.parts[1], mixture._Setting(3.0, components=3, whitening=0.5)
+    factors = 1 / part.deviations[:3]
+    assert part.weigh(np.ones((5, 4), np.float32), setting) == pytest.approx(np.tile(factors, (5, 1)))
+    forms = dataclasses.replace(forms, settings=[forms.settings[0], *[setting] * 3], weights=[1.0] * 4)
+    training, measured = learning_pairs(data.features, CONFIG), measured_scenes(data, CONFIG)
+    queries, products = forms.queries(measured, training, measured)
+    narrow = sum(min(3, len(each.deviations)) for each in forms.parts[1:])
+    assert queries.shape[1] == products.shape[1] == len(forms.parts[0].deviations) + narrow
 
 
 def test_the_prior_keeps_the_share_that_is_set(data: TrainingData) -> None:
     half = baseline("mixture").config({"backbone": "tiny", "prior_share": 1.0}, name="mixture")
     steps: list[tuple[int, int, int]] = []
-    assert choose(data, half, progress=lambda *_: lambda *step: steps.append(step)).weights[1] == 0
-    assert steps == [(0, 2, 0), (1, 2, 0), (2, 2, 0)]
+    assert choose(data, half, progress=lambda *_: lambda *step: steps.append(step)).weights[1:] == [0, 0, 0]
+    assert steps == [(0, 4, 0), (1, 4, 0), (2, 4, 0), (3, 4, 0), (4, 4, 0)]
 
 
 def test_a_restored_mixture_gives_the_same_vectors(data: TrainingData, forms: ClosedForms) -> None:
@@ -171,7 +192,7 @@ def test_of_two_backbones_the_network_reads_the_first_and_the_closed_forms_read_
     config = TrainingConfig(model=shape, epochs=2, batch_size=64)
     train_on_features(features, tmp_path / "m", config)
     model = Model.open(tmp_path / "m")
-    assert len(model.record.training["mixture"]["weights"]) == 4
+    assert len(model.record.training["mixture"]["weights"]) == 8  # a prior and three regressions each
     assert accuracy(features, tmp_path / "m") > 0.75
     batch = features.scenes.batch(slice(0, 3))
     changed = FeatureBatch(*(array.copy() for array in batch))

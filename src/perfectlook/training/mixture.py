@@ -1,11 +1,11 @@
-"""Fit a mixture: a style prior and a ridge regression for each backbone, weighed by cross-validation.
+"""Fit a mixture: a style prior and ridge regressions for each backbone, weighed by cross-validation.
 
 - The **prior** needs no pairs. Scenes, and products less their categories' centres, are standardised, each by
   the mean and deviation of its own kind. A product fits a scene if it differs from other products as the
   scene differs from other scenes: the match is the cosine. The scenes of another origin have other
   statistics, so the prior answers well for a shop after `adapt`.
-- The **ridge** regression predicts the principal components of the products from the scenes of the pairs
-  (Hoerl & Kennard 1970).
+- A **ridge** regression predicts the principal components of the products from the scenes of the pairs
+  (Hoerl & Kennard 1970). Three read all features, the style statistics, and the global vector.
 
 Cross-validation is over scenes and over products: half of the products in the held-out pairs are in no
 training pair of that fold. The settings with the highest mean of the two accuracies win. With few pairs this
@@ -53,8 +53,8 @@ COMPONENTS = 512
 RANK = 191
 """Largest dimension of the mixture's space, without the coordinate for the length."""
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-WHITENINGS = (0.5, 0.75)
-"""Values to try: λ of the ridge, and the power of the components' standard deviations."""
+SPACES = ((128, 0.75), (COMPONENTS, 0.5), (COMPONENTS, 0.75))
+"""Values to try: λ of the ridge, and components with the power of their standard deviations."""
 STEPS = 10
 """Steps of the search for weights; each adds 1/10."""
 FEWEST = 10
@@ -64,8 +64,9 @@ TRUST = 100
 
 
 class _Setting(NamedTuple):
-    penalty: float
-    whitening: float
+    penalty: float = 0.0
+    components: int = COMPONENTS
+    whitening: float = 0.0
 
 
 class _Part:
@@ -109,9 +110,10 @@ class _Part:
             found.astype(np.float32) for found in ridge_path(inputs - inputs.mean(axis=0), targets, penalties)
         ]
 
-    def weigh(self, whitening: float) -> Float32Array:
-        """The factor of each component in an inner product."""
-        return self.deviations ** (-2 * whitening) if self.learns else np.ones_like(self.deviations)
+    def weigh(self, solved: Float32Array, setting: _Setting) -> Float32Array:
+        """A map to the components that count, each with its factor in an inner product."""
+        factors: Float32Array = self.deviations[: setting.components] ** (-2 * setting.whitening)
+        return solved[:, : setting.components] * factors
 
     def term(self, moments: tuple[Float32Array, Float32Array], weights: Float32Array) -> Term:
         """A map of features, [dimension, width of the part], as a module over all global features."""
@@ -198,10 +200,10 @@ class ClosedForms:
         terms: tuple[list[Term], list[Term]] = ([], [])
         start = 0
         for part, solved in maps:
-            stop = start + len(part.directions)
+            stop = start + solved.shape[1]
             weights = (solved @ of_scene[start:stop]).T
             terms[0].append(part.term(part.scene_moments(measured), np.ascontiguousarray(weights)))
-            weights = (part.directions.T @ of_product[start:stop]).T
+            weights = (part.directions[: stop - start].T @ of_product[start:stop]).T
             terms[1].append(part.term(part.product_moments, np.ascontiguousarray(weights)))
             start = stop
         return Mixture(config.model, *terms, less_centres(*data.products()))
@@ -221,7 +223,7 @@ class ClosedForms:
     def _maps(self, training: IntArray, measured: IntArray) -> list[tuple[_Part, Float32Array]]:
         """The parts that count, each with its weighted map from scene inputs to the components."""
         return [
-            (part, solved * weight * part.weigh(setting.whitening))
+            (part, weight * part.weigh(solved, setting))
             for part, setting, weight in zip(self.parts, self.settings, self.weights, strict=True)
             if weight
             for solved in part.solve(training, measured, [setting.penalty])
@@ -232,13 +234,12 @@ class ClosedForms:
         settings = [
             each._asdict() for part, each in zip(self.parts, self.settings, strict=True) if part.learns
         ]
-        pieces = list(zip(self.parts, self.proportions, strict=True))
-        regression = sum(each for part, each in pieces if part.learns)
+        pieces = zip(self.parts, self.proportions, strict=True)
         prior = sum(each for part, each in pieces if not part.learns)
         return {
             "weights": [round(each, 4) for each in self.weights],
             "ridge": settings,
-            "shares": {"prior": round(prior, 4), "regression": round(regression, 4)},
+            "shares": {"prior": round(prior, 4), "regression": round(1 - prior, 4)},
         }
 
 
@@ -253,12 +254,12 @@ def choose(
         learns: whether to learn from pairs; otherwise the mixture is the prior alone.
         progress: shows how many of the parts are tried.
     """
-    priors = [_Part(data, blocks, learns=False) for blocks in _blocks(data, config, by_stage=False)]
+    priors = [_Part(data, blocks, learns=False) for blocks in _blocks(data, config, learns=False)]
     default = [1 / len(priors)] * len(priors)
-    nothing = _Setting(0.0, 0.0)
+    nothing = _Setting()
     if not learns:
         return ClosedForms(priors, [nothing] * len(priors), default, default)
-    parts = [*priors, *(_Part(data, blocks, learns=True) for blocks in _blocks(data, config, by_stage=True))]
+    parts = [*priors, *(_Part(data, blocks, learns=True) for blocks in _blocks(data, config, learns=True))]
     rounds = folds(data.features, config)
     held = [HeldOutPairs(data, each) for each in rounds]
     is_new = np.concatenate([each.is_new for each in held])
@@ -361,9 +362,8 @@ def last_doubling(forms: ClosedForms, data: TrainingData, config: TrainingConfig
             measured = features.measured(training)
             for found, part, setting in zip(matches, forms.parts, forms.settings, strict=True):
                 (solved,) = part.solve(training, measured, [setting.penalty])
-                solved = solved * part.weigh(setting.whitening)
-                queries = part.scene_inputs(features.pair_scenes[pairs.pairs], measured) @ solved
-                found.extend(pairs.matches(queries, part.products))
+                inputs = part.scene_inputs(features.pair_scenes[pairs.pairs], measured)
+                found.extend(_matches(part, setting, inputs, solved, pairs))
         n_priors = sum(not part.learns for part in forms.parts)
         n_pairs = len(learning_pairs(features, config)) // 2
         halves.append(weigh(matches, forms.is_new, n_pairs, n_priors, config.prior_share)[2])
@@ -393,23 +393,17 @@ def measured_scenes(data: TrainingData, config: TrainingConfig) -> IntArray:
     return features.measured(training_indices(features, held_out(features, config)))
 
 
-def _blocks(data: TrainingData, config: TrainingConfig, *, by_stage: bool) -> list[list[IntArray]]:
-    """For each backbone, the columns of its global vector, and of each stage or of all stages together."""
+def _blocks(data: TrainingData, config: TrainingConfig, *, learns: bool) -> list[list[IntArray]]:
+    """The blocks of columns of each part: of one prior for each backbone, or of the regressions."""
     kind = config.model.global_features
     head, style = 0, data.widths.head if kind == "both" else 0
-    found = []
+    found: list[list[IntArray]] = []
     for member in data.members:
-        blocks = []
-        if kind != "style":
-            blocks.append(np.arange(head, head + member.head))
-        head += member.head
-        stages = []
-        for width in member.stages:
-            stages.append(np.arange(style, style + width))
-            style += width
-        if kind != "head":
-            blocks += stages if by_stage else [np.concatenate(stages)]
-        found.append(blocks)
+        vector, statistics = np.arange(head, head + member.head), np.arange(style, style + member.style)
+        head, style = head + member.head, style + member.style
+        stages = np.split(statistics, np.cumsum(member.stages)[:-1]) if learns else [statistics]
+        blocks = {"both": [vector, *stages], "style": stages, "head": [vector]}
+        found += blocks.values() if learns and kind == "both" else [blocks[kind]]
     return found
 
 
@@ -418,27 +412,33 @@ def _joined(
 ) -> tuple[Float32Array, Float32Array]:
     """Vectors of some scenes [n, d] and of all products [N, d], the parts side by side."""
     queries = [part.scene_inputs(scenes, measured) @ solved for part, solved in maps]
-    return np.concatenate(queries, axis=1), np.concatenate([part.products for part, _ in maps], axis=1)
+    products = [part.products[:, : solved.shape[1]] for part, solved in maps]
+    return np.concatenate(queries, axis=1), np.concatenate(products, axis=1)
 
 
 def _tried(
     part: _Part, data: TrainingData, rounds: Sequence[Round], held: Sequence[HeldOutPairs]
 ) -> dict[_Setting, list[Float32Array]]:
     """The matches of all held-out pairs under every setting."""
-    features = data.features
-    penalties, whitenings = (PENALTIES, WHITENINGS) if part.learns else ((0.0,), (0.0,))
+    penalties, spaces = (PENALTIES, SPACES) if part.learns else ((0.0,), ((COMPONENTS, 0.0),))
     found: dict[_Setting, list[Float32Array]] = {}
     for each, pairs in zip(rounds, held, strict=True):
-        measured = features.measured(each.training)
-        inputs = part.scene_inputs(features.pair_scenes[pairs.pairs], measured)
+        measured = data.features.measured(each.training)
+        inputs = part.scene_inputs(data.features.pair_scenes[pairs.pairs], measured)
         maps = part.solve(each.training, measured, penalties)
         for penalty, solved in zip(penalties, maps, strict=True):
-            for whitening in whitenings:
-                queries = inputs @ (solved * part.weigh(whitening))
-                found.setdefault(_Setting(penalty, whitening), []).extend(
-                    pairs.matches(queries, part.products)
-                )
+            for space in spaces:
+                setting = _Setting(penalty, *space)
+                found.setdefault(setting, []).extend(_matches(part, setting, inputs, solved, pairs))
     return found
+
+
+def _matches(
+    part: _Part, setting: _Setting, inputs: Float32Array, solved: Float32Array, pairs: HeldOutPairs
+) -> list[Float32Array]:
+    """The matches of held-out pairs, from their scene inputs and a map of these to the components."""
+    queries = inputs @ part.weigh(solved, setting)
+    return pairs.matches(queries, part.products[:, : setting.components])
 
 
 def _mixed(matches: Sequence[Sequence[Float32Array]], weights: Any) -> list[Float32Array]:
