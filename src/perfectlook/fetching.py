@@ -57,7 +57,7 @@ _UNPACKED_FREELY = 2**20
 _MAX_RATIO = 200
 """How many times larger than its packed form a body may be, above `_UNPACKED_FREELY` bytes."""
 _STEP = 2**16
-_MAX_OVERHEAD = 2**16
+_MAX_OVERHEAD = 2**15
 """Bytes of headers and heads of chunks that a response may have, in addition to the size of its body."""
 _MAX_PARTS = 1_000
 """How many parts a body may arrive in, and one more for each 256 bytes. Each part takes time to parse."""
@@ -360,7 +360,7 @@ class _TimedStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._clock.overhead > _MAX_OVERHEAD:
             raise httpcore.RemoteProtocolError("its headers and chunks are far larger than its body")
-        received = self._stream.read(max_bytes, self._clock.left(timeout))
+        received = self._stream.read(min(max_bytes, _MAX_OVERHEAD), self._clock.left(timeout))
         self._clock.overhead += len(received)
         return received
 

@@ -270,6 +270,7 @@ def test_names_of_columns_have_no_control_characters(tmp_path: Path) -> None:
         ("link", "java\x01script:alert(1)"),
         ("link", "/chairs/1"),
         ("mobile_link", "java\nscript:alert(1)"),
+        ("video_url", "javascript:alert(1)"),
         ("additional_image_link", "https://s.example/1.jpg, data:text/html,x"),
         ("additional_image_link", '["https://s.example/1.jpg", "javascript:alert(1)"]'),
     ],

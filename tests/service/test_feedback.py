@@ -162,6 +162,27 @@ def test_a_file_with_the_columns_of_an_old_version_is_not_opened(tmp_path: Path)
     FeedbackStore(tmp_path / "feedback.sqlite").close()
 
 
+@pytest.mark.parametrize("right", [b"CREATE TABLE feedback", b"INSERT OR IGNORE INTO by_rank"])
+def test_a_damaged_file_is_an_error(right: bytes, tmp_path: Path):
+    file = tmp_path / "feedback.sqlite"
+    FeedbackStore(file).close()
+    content = file.read_bytes()
+    assert right in content
+    file.write_bytes(content.replace(right, right[:8] + b"\xac" + right[9:]))
+    with pytest.raises((PerfectLookError, Refusal), match=r"cannot be written|cannot be stored"):
+        FeedbackStore(file).add("request-1", "m", [FeedbackEvent(**event())])
+
+
+def test_counts_that_are_no_numbers_are_an_error(tmp_path: Path):
+    file = tmp_path / "feedback.sqlite"
+    with FeedbackStore(file) as store:
+        store.add("request-1", "m", [FeedbackEvent(**event())])
+        with closing(sqlite3.connect(file)) as other, other:
+            other.execute("UPDATE by_rank SET shown = 'many'")
+        with pytest.raises(Refusal, match="cannot be read"):
+            store.stats()
+
+
 WRITE = """
 import sys
 from pathlib import Path

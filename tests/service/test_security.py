@@ -142,6 +142,13 @@ def test_a_byte_that_is_not_utf8_spoils_its_line_alone(tmp_path: Path):
     assert (owner(keys, one), owner(keys, other)) == (None, "other")
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path):
+    key, line = new_key("one")
+    (tmp_path / "keys").write_bytes(f"\ufeff{line}\r\n".encode())
+    keys = Keys(tmp_path / "keys")
+    assert (owner(keys, key), keys.problem) == ("one", "")
+
+
 def test_a_change_that_keeps_size_and_time_is_seen(tmp_path: Path):
     (old, old_line), (new, new_line) = new_key("old"), new_key("new")
     file = tmp_path / "keys"

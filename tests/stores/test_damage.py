@@ -119,6 +119,13 @@ def test_each_kind_of_damage_is_named(whole: Path, tmp_path: Path, statement: st
         everything(folder)
 
 
+def test_text_that_is_no_utf8_is_damage(whole: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "catalogue"))
+    content = (folder / FILE_NAME).read_bytes()
+    (folder / FILE_NAME).write_bytes(content.replace(b"CREATE TABLE ", b"CREATE \xacABLE "))
+    assert answers_of(folder) == "damaged"
+
+
 def test_a_change_does_not_renew_the_checksum_of_a_damaged_vector(whole: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(whole, tmp_path / "catalogue"))
     with closing(sqlite3.connect(folder / FILE_NAME)) as connection, connection:

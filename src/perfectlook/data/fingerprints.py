@@ -208,12 +208,12 @@ def _with_cache(cache: Path | None, work: Callable[[sqlite3.Connection], Result]
             return _with_connection(file, work)
         except sqlite3.OperationalError:
             raise  # locked, full or not writable, but not damaged
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeError):
             with _as_sqlite_errors():
                 for suffix in ("", "-wal", "-shm"):  # a new database must not use the old -wal and -shm
                     file.with_name(file.name + suffix).unlink(missing_ok=True)
             return _with_connection(file, work)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise FeatureError(
             f"{file}: cannot be written ({error}). "
             "Free some space, or set PERFECTLOOK_CACHE to another folder."

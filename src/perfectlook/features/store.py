@@ -327,7 +327,7 @@ def _explained(folder: Path) -> Iterator[None]:
     """Turn errors of the disk and of the index into a FeatureError with a remedy."""
     try:
         yield
-    except (OSError, sqlite3.DatabaseError) as error:
+    except (OSError, sqlite3.DatabaseError, UnicodeError) as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary result code
         if code in _FULL_INDEX or (isinstance(error, OSError) and error.errno in _FULL_DISK):
             free = shutil.disk_usage(folder if folder.exists() else folder.anchor or ".").free

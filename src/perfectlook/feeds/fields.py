@@ -184,7 +184,7 @@ def clean_texts(fields: dict[str, str]) -> Iterator[UnusableText]:
             name = clean_line(given)
             if name and (text := clean_text(text).strip()):
                 fields[name] = text
-        if name in fields and name.endswith("link"):
+        if name in fields and name.endswith(_LINKS):
             in_full = "".join(text.split()).lower()  # browsers skip line breaks in addresses
             whole = name in ("link", "image_link")
             if not in_full.startswith(("http://", "https://")) if whole else _UNSAFE.search(in_full):
@@ -192,6 +192,7 @@ def clean_texts(fields: dict[str, str]) -> Iterator[UnusableText]:
                 yield FeedProblem.UNUSABLE_FIELD, name, f"{text[:40]!r} is not a link. Write https://... ."
 
 
+_LINKS = ("link", "links", "url", "urls", "uri", "href")
 _UNSAFE = re.compile(r"(?:^|[,|\[\"'])(?:javascript|vbscript|data|file):")
 _NO_GROUP = frozenset({"", "-", "-1", "null", "none", "nan", "n/a", "#n/a", "undefined", "false", "no"})
 """What exports write where a product has no group, besides 0."""

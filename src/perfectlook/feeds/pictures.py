@@ -153,12 +153,12 @@ class PictureCache:
                     left.unlink(missing_ok=True)
             try:
                 ledger = _connected(file)
-            except sqlite3.DatabaseError:
+            except (sqlite3.DatabaseError, UnicodeError):
                 file.unlink(missing_ok=True)
                 ledger = _connected(file)
             with closing(ledger):
                 yield ledger
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeError) as error:
             raise CatalogueError(
                 f"{self.folder}: cannot be written ({error}). Free some space, or make the folder writable. "
                 "The pictures fetched so far are kept."
@@ -169,7 +169,7 @@ def _connected(file: Path) -> sqlite3.Connection:
     ledger = sqlite3.connect(file, timeout=60)
     try:
         ledger.execute(_SCHEMA)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeError):
         ledger.close()
         raise
     return ledger

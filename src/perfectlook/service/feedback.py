@@ -66,7 +66,7 @@ class FeedbackStore(Closable):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._connected()
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeError) as error:
             message = f"{file}: cannot be written ({error}). Move it away, or choose another --feedback."
             if needed:
                 raise PerfectLookError(message) from error
@@ -104,7 +104,7 @@ class FeedbackStore(Closable):
                 with (connection := self._connected()):
                     marks = ",".join("?" * 11)
                     connection.executemany(f"INSERT OR IGNORE INTO feedback VALUES ({marks})", rows)
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, sqlite3.Error, UnicodeError) as error:
                 self._drop()
                 raise Refusal(
                     507, "not_stored", "Feedback cannot be stored now. Send it again later.", retry_after=30
@@ -119,7 +119,7 @@ class FeedbackStore(Closable):
                     self._connected()
                 with closing(sqlite3.connect(address, uri=True, timeout=10)) as reader:
                     by_category, by_rank = _counted(reader, "category"), _counted(reader, "rank")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             message = "Feedback cannot be read now. Try again later."
             raise Refusal(503, "unavailable", message, retry_after=30) from error
         return FeedbackStats(by_category=by_category, by_rank=by_rank)

@@ -57,7 +57,7 @@ def _copy(file: Path, together: sqlite3.Connection) -> None:
         if together.execute("SELECT 1 FROM one.sqlite_master WHERE name = 'arms'").fetchone():
             together.execute("INSERT OR IGNORE INTO arms SELECT * FROM one.arms")
         together.execute("DETACH one")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise PerfectLookError(f"{file}: expected a file of feedback ({error}). Check the path.") from error
 
 

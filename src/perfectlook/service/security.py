@@ -179,7 +179,7 @@ class Keys:
                 stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
                 if stamp == self._stamp:
                     return None
-                text = self._file.read_text(encoding="utf-8", errors="replace")
+                text = self._file.read_text(encoding="utf-8-sig", errors="replace")
             except FileNotFoundError as error:
                 remedy = f"Make it with `perfectlook keys new NAME >> {self._file}`"
                 raise UsageError(f"{self._file}: no such file. {remedy}, or check the path.") from error

@@ -179,7 +179,7 @@ class Database(Closable):
         """Turn damage and errors of SQLite into CatalogueErrors with a remedy."""
         try:
             yield
-        except Damage as error:
+        except (Damage, UnicodeError) as error:  # SQLite repeats damaged bytes in its messages
             raise CatalogueError(f"{self.folder}: {FILE_NAME} is damaged ({error}). {REBUILD}") from error
         except sqlite3.Error as error:
             what, remedy = _EXPLANATIONS.get(_kind(error), ("the database failed", _RUN_AGAIN))
