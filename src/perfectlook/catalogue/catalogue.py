@@ -1,9 +1,8 @@
 """A shop's products as vectors of one model: open, sync and search a catalogue."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar, Unpack
@@ -12,18 +11,14 @@ from perfectlook.catalogue.changes import Change, change_products
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, answering
 from perfectlook.catalogue.sources import Source, open_source
 from perfectlook.catalogue.sync import MAX_DELETE, Sync, SyncReport, drop_strays, write
-from perfectlook.errors import CatalogueError, CatalogueInUseError, OtherModelError, UsageError
+from perfectlook.errors import CatalogueError, OtherModelError, UsageError
 from perfectlook.features.store import open_store as open_feature_store
 from perfectlook.feeds import FeedOptions
 from perfectlook.files import Closable
 from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressOf
 from perfectlook.stores import EmbeddedStore, Hits, Point, Query, Store, open_store
-from perfectlook.stores.base import fields_of
-
-LOOK_AGAIN_SECONDS = 0.2
-"""How often a waiting sync checks whether the other sync has finished."""
-
+from perfectlook.stores.base import fields_of, held
 
 Result = TypeVar("Result")
 
@@ -133,8 +128,8 @@ class Catalogue(Closable):
             raise UsageError(f"{self.location}: opened without a model. Pass the model to sync with.")
         opened = open_source(source, self.location, **options)
         model = Model.open(chosen) if isinstance(chosen, Path | str) else chosen
-        held = nullcontext() if dry_run else _held(self.store, wait)
-        with held, open_feature_store(model.backbone) as features:
+        holding = nullcontext() if dry_run else held(self.store.hold, "catalogue sync", wait)
+        with holding, open_feature_store(model.backbone) as features:
             model.check_backbone(features.manifest.identity)
             sync = Sync(
                 self.store,
@@ -176,15 +171,14 @@ class Catalogue(Closable):
             CatalogueInUseError: a sync is running, and has not finished within `wait` seconds.
             CatalogueError: there are no staged or previous vectors, or the store fails.
         """
-        with _held(self.store, wait):
+        with held(self.store.hold, "catalogue sync", wait):
             manifest = self.manifest()
             target = manifest.previous if back else manifest.staged
             if target is None and back:
                 raise CatalogueError(f"{self.location}: no previous vectors. Sync with the earlier model.")
             if target is None:
-                raise CatalogueError(
-                    f"{self.location}: nothing is staged. Run `perfectlook catalogue sync --stage` first."
-                )
+                remedy = "Run `perfectlook catalogue sync --stage` first."
+                raise CatalogueError(f"{self.location}: nothing is staged. {remedy}")
             staged = manifest.staged if back else None
             switched = replace(manifest, active=target, staged=staged, previous=manifest.active)
             drop_strays(self.store, write(self.store, switched))
@@ -192,7 +186,7 @@ class Catalogue(Closable):
 
     def drop_previous(self, *, wait: float = 0.0) -> None:
         """Drop the vectors that were active before the last switch. The errors are those of `switch`."""
-        with _held(self.store, wait):
+        with held(self.store.hold, "catalogue sync", wait):
             drop_strays(self.store, write(self.store, replace(self.manifest(), previous=None)))
 
     @property
@@ -305,18 +299,3 @@ class Catalogue(Closable):
 
     def _release(self) -> None:
         self.store.close()
-
-
-def _held(store: Store, wait: float) -> ExitStack:
-    """Wait until no other sync holds the store. Return a context that holds it."""
-    holding, deadline = ExitStack(), time.monotonic() + wait
-    while True:
-        try:
-            holding.enter_context(store.hold("catalogue sync"))
-        except CatalogueInUseError:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise
-            time.sleep(min(LOOK_AGAIN_SECONDS, left))
-        else:
-            return holding

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
-from perfectlook.catalogue.manifest import CatalogueManifest, Record, State, answering, record_hash
+from perfectlook.catalogue.manifest import CatalogueManifest, Record, States, answering, record_hash
 from perfectlook.feeds.fields import Cleaning
 from perfectlook.prices import (
     SALE_DATES,
@@ -34,7 +34,8 @@ def change_products(store: Store, changes: Iterable[tuple[str, Change]]) -> list
     staged get them too. The next sync reads the products again, and stores what its source says. Several
     changes of one product are made in order. Of a sale that has ended, nothing is left after a change.
 
-    On Milvus, which has no transactions, a change at the same instant as another may be lost.
+    On Milvus, which has no transactions, a change at the same instant as a sync writes the product may be
+    lost.
 
     Args:
         store: the store of a catalogue.
@@ -154,11 +155,7 @@ def _with_live(record: Record, now: Record) -> Record:
 
 
 def write_payloads(
-    store: Store,
-    payloads: Mapping[str, Payload],
-    collection: str,
-    shown: str | None,
-    before: Mapping[str, State],
+    store: Store, payloads: Mapping[str, Payload], collection: str, shown: str | None, before: States
 ) -> None:
     """Write what a sync has read, with the live changes that came since it began.
 
@@ -174,7 +171,7 @@ def write_payloads(
 
 
 def write_points(
-    store: Store, points: Sequence[Point], collection: str, shown: str | None, before: Mapping[str, State]
+    store: Store, points: Sequence[Point], collection: str, shown: str | None, before: States
 ) -> None:
     """Write points as `write_payloads` writes payloads."""
     with store.together():
@@ -183,7 +180,7 @@ def write_points(
 
 
 def _kept(
-    store: Store, payloads: Mapping[str, Payload], shown: str | None, before: Mapping[str, State]
+    store: Store, payloads: Mapping[str, Payload], shown: str | None, before: States
 ) -> dict[str, Payload]:
     kept = dict(payloads)
     known = [id_ for id_ in payloads if id_ in before] if shown else []

@@ -109,18 +109,14 @@ class CatalogueManifest:
         if document is None:
             return cls(active=None, pending=None, counter=0)
         if isinstance(document.get("format"), int) and document["format"] > FORMAT:  # type: ignore[operator]
-            raise CatalogueError(
-                f"{location}: has format {document['format']}, but this version reads formats up to "
-                f"{FORMAT}. Upgrade perfectlook."
-            )
+            what = f"has format {document['format']}, but this version reads formats up to {FORMAT}"
+            raise CatalogueError(f"{location}: {what}. Upgrade perfectlook.")
         try:
             return _DOCUMENTS.validate_python(document)
         except ValidationError as error:
             first = error.errors()[0]
-            raise CatalogueError(
-                f"{location}: damaged (manifest, {'.'.join(map(str, first['loc']))}: {first['msg']}). "
-                f"{remedy}"
-            ) from error
+            what = f"manifest, {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise CatalogueError(f"{location}: damaged ({what}). {remedy}") from error
 
     def document(self) -> Payload:
         """Return the manifest as JSON values."""
@@ -138,9 +134,8 @@ def answering(store: Store) -> Generation:
     """Return the active generation of a store. Raises CatalogueError before the first sync has finished."""
     generation = CatalogueManifest.of(store).active
     if generation is None:
-        raise CatalogueError(
-            f"{store.location}: no finished sync. Run `perfectlook catalogue sync`, and let it finish."
-        )
+        remedy = "Run `perfectlook catalogue sync`, and let it finish."
+        raise CatalogueError(f"{store.location}: no finished sync. {remedy}")
     return generation
 
 
@@ -150,6 +145,8 @@ State: TypeAlias = tuple[str, str, str, str]
 The vector depends only on the category and the picture. A new stamp alone is not a change. An equal stamp
 saves reading the picture.
 """
+States: TypeAlias = Mapping[str, State]
+"""The states of products by id."""
 
 
 _Hash: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]

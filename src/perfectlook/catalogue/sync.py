@@ -197,7 +197,9 @@ class Sync:
         self._manifest = _prepared(store, self._manifest, self._target, self._model.dimension)
         active, pending = self._manifest.active, self._manifest.pending
         if active and pending:
-            _carry_over(store, active.collection, self._staying | listing.unchanged, listing)
+            for some in _batches(sorted(self._staying | listing.unchanged)):  # their features may be stored
+                for id_, point in store.get(some, collection=active.collection).items():
+                    listing.items[id_] = Record.from_payload(id_, point.payload, point.category)
         if pending:
             self._stored = _stored_states(store, pending.collection)
 
@@ -271,7 +273,11 @@ class Sync:
         for ids in _batches(self._gone):
             store.delete(ids, collection=collection)
         if manifest.staged and not self._stages:
-            _bring_up_to_date(store, manifest, manifest.staged.collection, report, self._listing)
+            staged, listing = manifest.staged.collection, self._listing  # products change there too
+            for ids in _batches(report.changes.deleted):
+                store.delete(ids, collection=staged)
+            for ids in _batches(sorted(listing.items.keys() | listing.unchanged)):
+                copy_records(store, ids, collection, staged)
         if self._listing.is_whole:
             store.mark_complete(collection)
         _finish(store, manifest, stage=self._stages)
@@ -338,13 +344,6 @@ def _prepared(
     return manifest
 
 
-def _carry_over(store: Store, collection: str, ids: Set[str], listing: Listing) -> None:
-    """Add the stored records of products that were not read. Their features may be in the feature store."""
-    for some in _batches(sorted(ids)):
-        for id_, point in store.get(some, collection=collection).items():
-            listing.items[id_] = Record.from_payload(id_, point.payload, point.category)
-
-
 def _no_longer_shown(
     store: Store, manifest: CatalogueManifest, report: SyncReport, staying: Set[str], listing: Listing
 ) -> list[Path]:
@@ -368,16 +367,6 @@ def _with_centres(store: Store, manifest: CatalogueManifest, generation: Generat
     if manifest.pending:
         return write(store, replace(manifest, pending=generation))
     return write(store, replace(manifest, active=generation))
-
-
-def _bring_up_to_date(
-    store: Store, manifest: CatalogueManifest, staged: str, report: SyncReport, listing: Listing
-) -> None:
-    """Delete and change the products of staged vectors as a sync did in those that it filled."""
-    for ids in _batches(report.changes.deleted):
-        store.delete(ids, collection=staged)
-    for ids in _batches(sorted(listing.items.keys() | listing.unchanged)):
-        copy_records(store, ids, manifest.target.collection, staged)
 
 
 def _finish(store: Store, manifest: CatalogueManifest, *, stage: bool) -> None:

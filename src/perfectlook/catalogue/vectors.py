@@ -76,10 +76,8 @@ class VectorFile:
             except (TypeError, ValueError, RecursionError) as error:
                 raise _damaged(path, "metadata that is not JSON") from error
             if document.get("format") != FORMAT:
-                raise CatalogueError(
-                    f"{path}: has format {document.get('format')}, but this version reads format {FORMAT}. "
-                    "Upgrade perfectlook."
-                )
+                what = f"has format {document.get('format')}, but this version reads format {FORMAT}"
+                raise CatalogueError(f"{path}: {what}. Upgrade perfectlook.")
             made, dimension = document.get("made"), document.get("dimension")
             if not (isinstance(made, dict) and isinstance(dimension, int) and dimension > 0):
                 raise _damaged(path, "metadata without a model")

@@ -33,10 +33,6 @@ def open_store(location: Path | str, *, create: bool = False, approximate_above:
     return STORES[scheme](text, create, approximate_above)
 
 
-def _open_embedded(location: str, create: bool, approximate_above: int | None) -> Store:
-    return EmbeddedStore.open(Path(location), create=create, approximate_above=approximate_above)
-
-
 def _open_milvus(location: str, create: bool, approximate_above: int | None) -> Store:
     from perfectlook.stores.milvus import MilvusStore
 
@@ -49,7 +45,7 @@ def _open_milvus(location: str, create: bool, approximate_above: int | None) -> 
 
 
 STORES: dict[str, Callable[[str, bool, int | None], Store]] = {
-    "": _open_embedded,
+    "": lambda place, create, most: EmbeddedStore.open(Path(place), create=create, approximate_above=most),
     "milvus+http": _open_milvus,
     "milvus+https": _open_milvus,
 }

@@ -1,14 +1,16 @@
 """The interface of stores: points with vectors and payloads, searched by Euclidean distance."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 
-from perfectlook.errors import CatalogueError
+from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.stores.filters import Filter, matches
 from perfectlook.types import Float32Array, Float64Array
 
@@ -157,7 +159,8 @@ class Store(Protocol):
     def together(self) -> AbstractContextManager[None]:
         """Make the reads by id and the writes of this thread one transaction, until the context ends.
 
-        In a store without transactions, as on Milvus, each write stands alone.
+        In a store without transactions, as on Milvus, they may only come one after another: each write
+        stands alone, and a sync may write between them.
         """
         return nullcontext()
 
@@ -166,6 +169,21 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close files and connections. The store cannot be used afterwards."""
+
+
+def held(hold: Callable[[str], AbstractContextManager[None]], purpose: str, wait: float) -> ExitStack:
+    """Return a context that holds what `hold` does. Wait for others for at most `wait` seconds."""
+    holding, deadline = ExitStack(), time.monotonic() + wait
+    while True:
+        try:
+            holding.enter_context(hold(purpose))
+        except CatalogueInUseError:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            time.sleep(min(random.uniform(0.1, 0.3), left))
+        else:
+            return holding
 
 
 def parsed(text: str, what: str, location: str, remedy: str) -> dict[str, Any]:

@@ -64,9 +64,8 @@ class Database(Closable):
         database = cls(folder)
         if not database.path.is_file():
             if not create:
-                raise CatalogueError(
-                    f"{folder}: no catalogue here. Make one with `perfectlook catalogue sync`."
-                )
+                remedy = "Make one with `perfectlook catalogue sync`."
+                raise CatalogueError(f"{folder}: no catalogue here. {remedy}")
             _make_folder(folder)
         try:
             with database.translated():
@@ -154,10 +153,8 @@ class Database(Closable):
                     raise
                 with self._connection() as connection:
                     holder = state(connection, "holder") or "another process"
-                raise CatalogueInUseError(
-                    f"{self.folder}: in use by {holder}. Wait until it has finished, or run the sync "
-                    "with --wait SECONDS."
-                ) from error
+                remedy = "Wait until it has finished, or run the sync with --wait SECONDS."
+                raise CatalogueInUseError(f"{self.folder}: in use by {holder}. {remedy}") from error
             since = datetime.now(UTC).isoformat(timespec="seconds")
             self._note_holder(f"{purpose}, process {os.getpid()} on {socket.gethostname()}, since {since}")
             try:
@@ -254,9 +251,8 @@ class Database(Closable):
         except OSError as error:
             if self._file is None:
                 return  # it is being made
-            raise CatalogueError(
-                f"{self.folder}: {FILE_NAME} is missing ({error.strerror}). Restore it, or sync again."
-            ) from error
+            what = f"{FILE_NAME} is missing ({error.strerror}). Restore it, or sync again."
+            raise CatalogueError(f"{self.folder}: {what}") from error
         changes = (status.st_mtime_ns, status.st_size) if self._is_read_only else ()
         file = (status.st_dev, status.st_ino, *changes)
         if file == self._file:
@@ -284,14 +280,12 @@ class Database(Closable):
                     raise Damage(" ".join(found.split()))
         if empty and application in (0, APPLICATION_ID):
             if not create:
-                raise CatalogueError(
-                    f"{self.folder}: an empty catalogue. Fill it with `perfectlook catalogue sync`."
-                )
+                what = "an empty catalogue. Fill it with `perfectlook catalogue sync`."
+                raise CatalogueError(f"{self.folder}: {what}")
             self._initialise()
         elif application != APPLICATION_ID:
-            raise CatalogueError(
-                f"{self.path}: a SQLite database, but not a catalogue. Choose another folder."
-            )
+            what = "a SQLite database, but not a catalogue. Choose another folder."
+            raise CatalogueError(f"{self.path}: {what}")
         elif version > FORMAT:
             raise CatalogueError(
                 f"{self.folder}: has format {version}, but this version reads formats up to {FORMAT}. "

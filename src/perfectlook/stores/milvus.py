@@ -8,8 +8,9 @@ import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
 from perfectlook.stores import milvus_filters as terms
-from perfectlook.stores.base import Hits, Payload, Point, Query, Store, batches, fields_of, parsed
+from perfectlook.stores.base import Hits, Payload, Point, Query, Store, batches, fields_of, held, parsed
 from perfectlook.stores.index import check_queries, check_vector
 from perfectlook.stores.milvus_connection import LONGEST_TEXT, Fields, Lease, MilvusConnection, Options
 from perfectlook.types import Float32Array
@@ -36,7 +37,7 @@ RECOUNT_SECONDS = 60.0  # counts that were taken during a write are used for thi
 BUILD = {"IVF_SQ8": {"nlist": 1024}, "HNSW": {"M": 16, "efConstruction": 200}}
 SEARCH = {"IVF_SQ8": ["nprobe"], "HNSW": ["ef"], "DISKANN": ["search_list"]}
 _COMPRESSED = "zlib:"
-_RECORD, _WHOLE = ["id", "category", "record"], ["id", "category", "record", "vector"]
+_RECORD, _WHOLE = ["row", "id", "category", "record"], ["row", "id", "category", "record", "vector"]
 
 
 class _Collection(NamedTuple):
@@ -53,8 +54,11 @@ class MilvusStore(Closable, Store):
     """A catalogue on a Milvus server or cluster.
 
     The alias `NAME` stands for the active collection, and `NAME__<collection>` are all collections. A batch
-    becomes visible part by part while it is written, and a replaced product is absent for an instant, so a
-    search at the same time may see a part of it. Everything else is as `Store` promises.
+    becomes visible part by part while it is written, so a search at the same time may see a part of it.
+    Everything else is as `Store` promises.
+
+    A product is one row. Its new row is added before the old one is deleted, so it is never absent. Of
+    several rows, which a killed writer may leave, the latest counts, and the next sync deletes the others.
     """
 
     def __init__(self, url: str, *, create: bool = False) -> None:
@@ -67,20 +71,21 @@ class MilvusStore(Closable, Store):
         """
         self._connection = connection = MilvusConnection(url, create=create)
         self.location, self.settings, self._name = connection.location, connection.settings, connection.name
-        self._threads = ThreadPoolExecutor(8, "milvus")
+        self._threads, self._lately = ThreadPoolExecutor(8, "milvus"), dict[str, Any]()
         self._known: dict[str, _Collection] = {}
         self._held: Mapping[str, _Collection] = {}  # what was known when the lease was taken
-        self._last, self._marking = threading.local(), threading.Lock()
+        self._last, self._marking, self._turns = threading.local(), threading.Lock(), threading.Lock()
         # the counts of categories, the write that they are the result of, and until when they can be used
         self._counts: dict[str, tuple[dict[str, int], int, float]] = {}
         self.lease = Lease(connection, self.settings.lease)
+        self._turn = Lease(connection, 2 * max(self.settings.timeout, 3), "turn")
 
     @property
     def exact(self) -> bool:
         """Whether the last search of this thread was exact, for all that the last sync has committed.
 
-        It was not if the index is approximate, or if anything was written meanwhile: a product that is being
-        replaced is absent. Neither is it after a killed writer, until the next whole sync.
+        It was not if the index is approximate, or if anything was written meanwhile. Neither is it after a
+        killed writer, until the next whole sync.
         """
         return getattr(self._last, "exact", False)
 
@@ -138,7 +143,8 @@ class MilvusStore(Closable, Store):
         settings, text = self.settings, {"datatype": DataType.VARCHAR, "max_length": LONGEST_TEXT}
         array = {"datatype": DataType.ARRAY, "max_capacity": 4096}
         fields: Fields = {
-            "id": text | {"is_primary": True},
+            "row": {"datatype": DataType.INT64, "is_primary": True, "auto_id": True},
+            "id": text,
             "category": text | {"is_partition_key": True},
             "record": text,
             "vector": {"datatype": DataType.FLOAT_VECTOR, "dim": dimension},
@@ -148,14 +154,13 @@ class MilvusStore(Closable, Store):
             **{each: {"datatype": DataType.DOUBLE} for each in terms.NUMBERS},
         }
         vector = {"index_type": settings.index, "metric_type": "L2", "params": BUILD.get(settings.index, {})}
-        indexed = ("category", *terms.COLUMNS.values(), *terms.NUMBERS)
-        indexes = {"vector": vector} | {column: {} for column in indexed}
+        indexed = ("id", "category", *terms.COLUMNS.values(), *terms.NUMBERS)
         schema = {"enable_dynamic_field": True, "description": settings.index}
-        properties = {"mmap.enabled": "true"} if settings.mmap else {}
-        options: dict[str, Any] = {"num_shards": settings.shards, "num_partitions": settings.partitions}
-        options |= {"replicas": settings.replicas, "properties": properties}
+        layout: dict[str, Any] = {"num_shards": settings.shards, "num_partitions": settings.partitions}
+        layout |= {"properties": {"mmap.enabled": "true"} if settings.mmap else {}}
+        indexes, layout["replicas"] = {"vector": vector} | {key: {} for key in indexed}, settings.replicas
         self.lease.check()
-        self._connection.make_collection(self._of(name), schema, fields, indexes, **options)
+        self._connection.make_collection(self._of(name), schema, fields, indexes, **layout)
 
     def drop_collection(self, name: str) -> None:
         """Remove a collection that is not active."""
@@ -171,7 +176,7 @@ class MilvusStore(Closable, Store):
         self._put(self._named(collection), points)
 
     def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> None:
-        """Replace payloads: read the points, then write them. Only the lease keeps others from writing."""
+        """Replace payloads: read the points, then write them. `together` keeps other machines from both."""
         name = self._named(collection)
         found = self._read(name, payloads, _WHOLE)
         points = (Point(each.id, each.category, each.vector, payloads[each.id]) for each in found.values())
@@ -184,7 +189,7 @@ class MilvusStore(Closable, Store):
             return
         with self._changing(name, "deleting products") as client:
             for some in batches(listed, READ_TOGETHER):
-                self._delete(client, name, some)
+                self._delete(client, name, self._rows(name, some))
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return points by id."""
@@ -227,7 +232,7 @@ class MilvusStore(Closable, Store):
     def scroll(
         self, batch: int = 1000, *, collection: str | None = None, vectors: bool = True
     ) -> Iterator[list[Point]]:
-        """Yield all points in batches, in the order of their ids."""
+        """Yield all points in batches. A point that is replaced meanwhile may be in two of them."""
         yield from self._pages(self._named(collection), "", _WHOLE if vectors else _RECORD, batch)
 
     @contextmanager
@@ -236,10 +241,18 @@ class MilvusStore(Closable, Store):
         with self.lease.hold(purpose):
             self.collections()
             self._held = self._known
+            self._lately = {"consistency_level": "Customized", "guarantee_timestamp": self._now()}
             yield
             for name in self.collections():
                 if self.lease.token in self._known[name].writers:
                     self._mark(name, drop={self.lease.token})
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make live changes one after another, on all machines. Only a sync writes at the same time."""
+        seconds = 0 if self.lease.token else self._connection.slowly
+        with self._turns, held(self._turn.hold, "a change", seconds) if seconds else nullcontext():
+            yield
 
     def mark_complete(self, collection: str) -> None:
         """Note that a sync has written all products, also those that killed writers have lost."""
@@ -259,11 +272,12 @@ class MilvusStore(Closable, Store):
         if not points:
             return
         rows = [self._row(point, self._look(name)) for point in {each.id: each for each in points}.values()]
-        # Milvus 2.3 puts an upserted product into a wrong partition, where searches do not find it.
         with self._changing(name, "writing products", counts=counts) as client:
             for some in batches(rows, WRITTEN_TOGETHER):
-                self._delete(client, name, [str(row["id"]) for row in some])
+                old = self._rows(name, [str(row["id"]) for row in some])
+                self.lease.check()
                 client.insert(self._of(name), some, timeout=self._connection.slowly)
+                self._delete(client, name, old)
 
     @contextmanager
     def _changing(self, name: str, what: str, *, counts: bool = True) -> Iterator[Any]:
@@ -281,8 +295,8 @@ class MilvusStore(Closable, Store):
         seconds = self._connection.slowly
         with self._marking, self._writing("marking a collection") as client:
             properties = {WRITERS: " ".join(self._look(name, again=True).writers - drop | {add})}
-            if drop:  # the client itself has no method for the server's time
-                now = str(client._get_connection().alloc_timestamp(timeout=seconds))
+            if drop:
+                now = str(self._now())
                 properties |= {WRITTEN: now} | ({COUNTED: now} if counts else {})
             for _ in range(2):  # Milvus 2.3 stores what was before a change: only the next change stores it
                 client.alter_collection_properties(self._of(name), properties, timeout=seconds)
@@ -316,6 +330,11 @@ class MilvusStore(Closable, Store):
             raise CatalogueError(f"{self.location}: no finished sync. {remedy}")
         return name
 
+    def _now(self) -> int:
+        """Return the server's time. The client itself has no method for it."""
+        with self._connection.asking("reading the server's time") as client:
+            return int(client._get_connection().alloc_timestamp(timeout=self._connection.timeout))
+
     def _reading(self, name: str) -> dict[str, Any]:
         """Return the options of a read: which writes it waits for, and how long it may take.
 
@@ -325,27 +344,42 @@ class MilvusStore(Closable, Store):
         level = "Strong" if self.lease.token else "Customized" if written else "Bounded"
         return {"consistency_level": level, "guarantee_timestamp": written, "timeout": seconds}
 
-    def _query(self, name: str, where: str, columns: list[str], limit: int = 0) -> list[Options]:
-        options = self._reading(name) | {"output_fields": columns, "limit": limit or None}
+    def _query(self, name: str, where: str, columns: list[str], limit: int = 0, **more: Any) -> list[Options]:
+        options = self._reading(name) | {"output_fields": columns, "limit": limit or None} | more
         with self._connection.asking("reading products") as client:
             return list(client.query(self._of(name), where, **options))
+
+    def _rows(self, name: str, ids: Iterable[str]) -> list[int]:
+        """Return the keys of the rows of products. Under the lease, it need not wait for its own writes."""
+        lately = self._lately if self.lease.token else {}
+        return [row["row"] for row in self._query(name, terms.one_of("id", ids), ["row"], **lately)]
 
     def _read(self, name: str, ids: Iterable[str], columns: list[str]) -> dict[str, Point]:
         """Return the points that exist, by id."""
         parts = batches(list(dict.fromkeys(ids)), READ_TOGETHER)
         pages = (self._query(name, terms.one_of("id", some), columns) for some in parts)
-        return {row["id"]: self._point(row) for page in pages for row in page}
+        return {id_: self._point(row) for page in pages for id_, row in _latest(page).items()}
 
     def _pages(self, name: str, where: str, columns: list[str], size: int) -> Iterator[list[Point]]:
-        """Yield all points that match, in the order of ids. A query with a limit returns the lowest ids."""
-        last = ""
-        while found := self._query(name, terms.all_of([where, f"id > {terms.literal(last)}"]), columns, size):
-            yield sorted(map(self._point, found), key=lambda point: point.id)
-            last = max(row["id"] for row in found)
+        """Yield all points that match, in the order of rows: a query with a limit returns the lowest.
 
-    def _delete(self, client: Any, name: str, ids: Sequence[str]) -> None:
+        Under the lease, earlier rows of the same id are deleted at the end: a killed writer has left them.
+        """
+        last, seen, copies = -1, dict[str, int](), list[int]()
+        while found := self._query(name, terms.all_of([where, f"row > {last}"]), columns, size):
+            yield [self._point(row) for row in _latest(found).values()]
+            for row in sorted(found, key=itemgetter("row")) if self.lease.token else ():
+                copies += [seen[row["id"]]] if row["id"] in seen else []
+                seen[row["id"]] = row["row"]
+            last = max(row["row"] for row in found)
+        if copies:
+            with self._changing(name, "deleting copies") as client:
+                self._delete(client, name, copies)
+
+    def _delete(self, client: Any, name: str, rows: Sequence[int]) -> None:
         self.lease.check()
-        client.delete(self._of(name), filter=terms.one_of("id", ids), timeout=self._connection.slowly)
+        if rows:
+            client.delete(self._of(name), filter=f"row in {rows}", timeout=self._connection.slowly)
 
     def _answer(self, name: str, query: Query, vector: Float32Array) -> Hits:
         """Answer a query. Ask for more points while those that the server did not return may be among the k.
@@ -362,7 +396,7 @@ class MilvusStore(Closable, Store):
             options = {"output_fields": _WHOLE, "search_params": search} | self._reading(name)
             with self._connection.asking("searching") as client:
                 (found,) = client.search(self._of(name), [vector], condition, limit, **options)
-            points = (self._point({**hit["entity"], "id": hit["id"]}) for hit in found)
+            points = map(self._point, _latest(hit["entity"] for hit in found).values())
             near = Hits.nearest(query, vector, points)
             last = np.sqrt(max(0.0, found[-1]["distance"])) if len(found) == limit else np.inf
             if last == np.inf or (len(near) == query.k and last > near.distances[-1] * (1 + rounding)):
@@ -371,7 +405,7 @@ class MilvusStore(Closable, Store):
         near = Hits.of([], [])  # Milvus does not return as many: read all, and the vectors of matches
         for page in self._pages(name, condition, _RECORD, READ_TOGETHER):
             some = self._read(name, (point.id for point in page if query.wants(point)), _WHOLE)
-            near = Hits.nearest(query, vector, [*near.products, *some.values()])
+            near = Hits.nearest(query, vector, ({each.id: each for each in near.products} | some).values())
         return near
 
     def _row(self, point: Point, known: _Collection) -> dict[str, object]:
@@ -390,6 +424,11 @@ class MilvusStore(Closable, Store):
             text = zlib.decompress(base64.b64decode(text.removeprefix(_COMPRESSED))).decode("ascii")
         known = parsed(text, f"the record of product '{id_}'", self.location, REBUILD)
         return Point(id_, str(row["category"]), np.array(row.get("vector", ()), np.float32), known)
+
+
+def _latest(rows: Iterable[Options]) -> dict[str, Options]:
+    """Return the latest row of each id. A product has several while it is replaced, or if a writer died."""
+    return {row["id"]: row for row in sorted(rows, key=itemgetter("row"))}
 
 
 def _head(collection: str | None) -> str:

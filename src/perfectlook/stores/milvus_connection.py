@@ -260,8 +260,9 @@ class Lease:
     seconds, as with NTP.
     """
 
-    def __init__(self, connection: MilvusConnection, seconds: float) -> None:
-        """Use the claims of a catalogue. One expires `seconds` after its last renewal."""
+    def __init__(self, connection: MilvusConnection, seconds: float, kind: str = "lease") -> None:
+        """Use the claims of a kind for a catalogue. One expires `seconds` after its last renewal."""
+        self._kind = kind
         self._connection, self._location, self._seconds = connection, connection.location, seconds
         self._good_until, self.token = math.inf, ""  # the token is the key of the claim that is held
         self.clock = time.time
@@ -269,7 +270,7 @@ class Lease:
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
         """Hold the lease while the context lasts. CatalogueInUseError names the current holder."""
-        key, done = f"lease/{uuid.uuid4().hex}", threading.Event()
+        key, done = f"{self._kind}/{uuid.uuid4().hex}", threading.Event()
         self._claim(key, purpose)
         keeper = threading.Thread(target=self._keep, args=(key, purpose, done), daemon=True)
         keeper.start()
@@ -290,7 +291,7 @@ class Lease:
 
     def _claim(self, key: str, purpose: str) -> None:
         until = self._renewed(key, purpose)
-        found = self._connection.read_rows("lease")
+        found = self._connection.read_rows(self._kind)
         claims = {each: json.loads(text) for each, text in found.items() if each != key}
         others = [claim for claim in claims.values() if claim["until"] > until - self._seconds]
         if others:

@@ -107,9 +107,8 @@ class EmbeddedStore(Closable, Store):
         """Remove a collection that is not active."""
         with self._database.writing() as connection:
             if state(connection, "active") == name:
-                raise CatalogueError(
-                    f"{self.location}: collection '{name}' is active. Switch to another first."
-                )
+                what = f"collection '{name}' is active. Switch to another first."
+                raise CatalogueError(f"{self.location}: {what}")
             number, _ = self._named(connection, name)
             rows = "SELECT row FROM points WHERE collection = ?"
             connection.execute(f"DELETE FROM main.checks WHERE row IN ({rows})", (number,))
@@ -221,9 +220,8 @@ class EmbeddedStore(Closable, Store):
         """Return the number and the dimension of a collection, by default the active one."""
         wanted = state(connection, "active") if name is None else name
         if wanted is None:
-            raise CatalogueError(
-                f"{self.location}: no finished sync. Run `perfectlook catalogue sync`, and let it finish."
-            )
+            remedy = "Run `perfectlook catalogue sync`, and let it finish."
+            raise CatalogueError(f"{self.location}: no finished sync. {remedy}")
         select = "SELECT number, dimension FROM collections WHERE name = ?"
         found: tuple[int, int] | None = connection.execute(select, (wanted,)).fetchone()
         if found is None:
