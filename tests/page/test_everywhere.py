@@ -58,6 +58,7 @@ def test_every_state_at_every_width(opens: Any, width: str, scheme: str) -> None
     look_at("7-look")
     open_filters(page).get_by_label("Price from in EUR").fill("9000")
     page.keyboard.press("Enter")
+    page.locator("#look h2", has_text="No look with these filters").wait_for()  # a look is pale until then
     look_at("8-filters")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Products").click()

@@ -70,6 +70,11 @@ def test_dots_of_one_place_are_next_to_each_other_and_below_no_button(opens: Any
     assert abs(across - 0.3) < 0.01
     for dot in dots.all():
         dot.click(trial=True, timeout=5_000)  # nothing else is at its middle
+    for group in (".dot", ".piece"):
+        assert page.locator(f"{group}[tabindex='0']").count() == 1
+    dots.first.focus()
+    page.keyboard.press("End")
+    assert dots.last.evaluate("each => each === document.activeElement")
 
 
 def test_the_drawer_has_no_shares_of_a_model_without_regions(opens: Any) -> None:

@@ -4,6 +4,7 @@ import { picture } from "./api.js";
 import { h, icon, replace } from "./element.js";
 import { texts } from "./locale.js";
 import { arrived, missing, show } from "./picture.js";
+import { rove } from "./roving.js";
 import { listen } from "./state.js";
 import { nameOf, short, sum } from "./words.js";
 
@@ -12,6 +13,7 @@ export function mount(host, act) {
   const totals = h("div", { class: "sums" });
   const shown = h("div");
   host.append(totals, shown);
+  rove(shown, () => [[...shown.querySelectorAll(".piece")]]);
   listen(
     ({ look, view, shortlist }) => [look, view, shortlist],
     ({ slots, phase }, view, shortlist) =>

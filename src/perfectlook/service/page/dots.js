@@ -2,6 +2,7 @@
 
 import { h, replace } from "./element.js";
 import { texts } from "./locale.js";
+import { rove } from "./roving.js";
 import { nameOf, short } from "./words.js";
 
 const RINGS = [0, 1, 1.5, 2, 2.5, 3];
@@ -12,6 +13,7 @@ export function mount(host, photo, above, act) {
   const settle = () => spread([...host.children], photo.getBoundingClientRect(), above.getBoundingClientRect());
   const resized = new ResizeObserver(settle);
   for (const each of [photo, above]) resized.observe(each);
+  rove(host, () => [[...host.children]]);
   return (answer) => {
     replace(host, ...(answer?.pieces ?? []).map((each) => dot(each, answer, act)));
     settle();
