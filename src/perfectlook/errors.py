@@ -119,5 +119,5 @@ class MissingExtraError(PerfectLookError):
     def __init__(self, what: str, extra: str) -> None:
         name = what[:1].upper() + what[1:]
         super().__init__(
-            f"{name} needs the extra '{extra}'. Install it with: pip install 'perfectlook[{extra}]'"
+            f"{name} needs the extra '{extra}'. In a clone of perfectlook, run: pip install '.[{extra}]'"
         )

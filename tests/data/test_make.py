@@ -108,8 +108,7 @@ def test_categories_may_be_in_a_separate_table(shop: Shop):
         ("living,sofa,,1,2,3,", "sofa", "or none of them"),
         ("living,sofa,,50,2,30,40", "sofa", r"its box \(50, 2, 30, 40\) is empty or reversed"),
         ("living,sofa,,nan,2,30,40", "sofa", "is empty or reversed"),
-        ("living,sofa,,0,0,201,90", "sofa", "is partly outside the scene of 200×100 pixels"),
-        ("living,sofa,,-0.1,0,0.5,0.5", "sofa", "is partly outside the scene"),
+        ("living,sofa,,201,0,230,90", "sofa", "is outside the scene of 200×100 pixels"),
         ("living,sofa,,10,10,110,60", "sofa", "the same scene, product and box as .*csv, line 2"),
         ("living,../../etc/passwd,Furniture,,,,", "'../../etc/passwd'", "cannot be a file name"),
         ("living,sofa", "living", "has 2 columns, but the header has 7"),
@@ -131,6 +130,27 @@ def test_an_unusable_row_is_reported_with_its_line(shop: Shop, row: str, item: s
     assert re.search(reason, problem.reason)
     assert made.pairs == 2
     assert not load_set(shop.folder, strict=True).problems
+
+
+def test_a_box_partly_outside_its_scene_is_clipped_and_reported(shop: Shop):
+    made = shop.make(
+        "scene,product,category,left,top,right,bottom\n"
+        "living,sofa,Furniture|Sofas,-50,10,210,60\n"
+        "bed,sofa,,-0.1,0,0.5,0.5\n"
+    )
+    assert made.pairs == 2
+    said = "its box (-50, 10, 210, 60) is partly outside the scene of 200×100 pixels, and was clipped."
+    assert made.problems[0].reason.startswith(said)
+    assert [problem.where[-6:] for problem in made.problems] == ["line 2", "line 3"]
+    boxes = {pair.scene: pair.box for pair in load_set(shop.folder, strict=True).pairs}
+    assert boxes == {"living": (0.0, 0.1, 1.0, 0.6), "bed": (0.0, 0.0, 0.5, 0.5)}
+
+
+def test_a_row_without_a_usable_box_still_gives_the_category(shop: Shop):
+    made = shop.make(
+        "scene,product,category,left,top,right,bottom\nliving,sofa,Furniture|Sofas,1,2,x,4\nbed,sofa,,,,,\n"
+    )
+    assert (made.pairs, len(made.problems)) == (1, 1)
 
 
 @pytest.mark.parametrize(

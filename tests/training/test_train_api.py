@@ -139,5 +139,5 @@ def test_without_torch_the_error_names_the_missing_extra():
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.stderr.splitlines()[-1].endswith(
         "MissingExtraError: Training needs the extra 'train'. "
-        "Install it with: pip install 'perfectlook[train]'"
+        "In a clone of perfectlook, run: pip install '.[train]'"
     )

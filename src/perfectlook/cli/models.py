@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from perfectlook.cli.options import SEVERAL, JsonToo, Measuring, Natural, Positive, Strict, Workers
 from perfectlook.cli.output import beside_json, check_file, print_problems, require, write_json
 from perfectlook.errors import UsageError
-from perfectlook.progress import counted, duration
+from perfectlook.progress import counted
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
@@ -144,19 +144,7 @@ def _print_epoch(stage: str, epoch: "Epoch") -> None:
     kind, _, fold = stage.partition(" ")
     if fold:
         stage = f"{kind} {int(fold) + 1} of {FOLDS}"
-    figures = {
-        "loss {:.4f}": epoch.loss,
-        "binary accuracy {:.4f}": epoch.binary_accuracy,
-        "τ {:.3f}": epoch.temperature,
-    }
-    known = (form.format(value) for form, value in figures.items() if value is not None)
-    left = "" if epoch.seconds_left is None else f", at most {duration(epoch.seconds_left)} left"
-    print(
-        ", ".join([f"{stage}: epoch {epoch.epoch}", *known]),
-        f"({epoch.seconds:.1f} s{left})",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(f"{stage}: {epoch}", file=sys.stderr, flush=True)
 
 
 def evaluate(

@@ -151,6 +151,7 @@ class _Reader:
         self.categories: dict[str, tuple[str, str]] = {}  # category, and the place where it was read
         self.details: dict[str, dict[str, str]] = {}
         self._folders = folders
+        self._problems = problems
         self._seen: dict[tuple[str, str, Box | None], str] = {}
         self._problem_of = cache(picture_problem)
 
@@ -162,12 +163,14 @@ class _Reader:
         """Take a row with scene and product."""
         scene, product = self._picture(row, "scene"), self._picture(row, "product")
         size = self.sizes.get(scene) or upright_size(self.pictures["scene"][scene])
-        box = _box(row, size)
+        self._describe(product, row, where)
+        box, remark = _box(row, size)
         first = self._seen.setdefault((scene, product, box), where)
         if first != where:
             reason = f"has the same scene, product and box as {first}. Remove one of the two rows."
             raise UnusableError(ProblemKind.DUPLICATE_ROW, product, reason)
-        self._describe(product, row, where)
+        if remark:
+            self._problems.append(Problem(where, product, remark, ProblemKind.BOX_OUTSIDE))
         self.sizes[scene] = size
         self.rows.append({"product": product, "scene": scene, "bbox": list(box) if box else None})
 
@@ -224,11 +227,14 @@ def _read(
             problems.append(unusable.at(where))
 
 
-def _box(row: dict[str, str], size: tuple[int, int]) -> Box | None:
-    """Return the box of a row, normalised; None if its four cells are empty."""
+def _box(row: dict[str, str], size: tuple[int, int]) -> tuple[Box | None, str]:
+    """Return the part of a row's box in the scene, normalised, and a remark if it has another part.
+
+    The box is None if its four cells are empty.
+    """
     cells = [row.get(edge, "") for edge in EDGES]
     if not any(cells):
-        return None
+        return None, ""
     given = ", ".join(cells)
     try:
         box = Box(*(float(cell) for cell in cells))
@@ -241,11 +247,14 @@ def _box(row: dict[str, str], size: tuple[int, int]) -> Box | None:
     if not all(map(math.isfinite, box)) or box.left >= box.right or box.top >= box.bottom:
         reason = f"its box ({given}) is empty or reversed. Check the order: left, top, right, bottom."
         raise UnusableError(ProblemKind.UNUSABLE_BOX, row["product"], reason)
-    if min(box) < 0 or max(box) > 1:
-        scene = f"the scene of {size[0]}×{size[1]} pixels"
-        reason = f"its box ({given}) is partly outside {scene}, and was clipped. Correct its numbers."
+    inside = Box(*(min(max(edge, 0.0), 1.0) for edge in box))
+    outside = f"outside the scene of {size[0]}×{size[1]} pixels"
+    if inside.left >= inside.right or inside.top >= inside.bottom:
+        reason = f"its box ({given}) is {outside}. Correct its numbers."
         raise UnusableError(ProblemKind.BOX_OUTSIDE, row["product"], reason)
-    return box
+    if inside == box:
+        return box, ""
+    return inside, f"its box ({given}) is partly {outside}, and was clipped. Correct its numbers."
 
 
 def _check_same(folder: Path, files: dict[str, str | None]) -> None:

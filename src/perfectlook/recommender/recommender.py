@@ -310,8 +310,8 @@ class Recommender(Closable):
         Args:
             photo: as for `complete`.
             categories: as for `complete`, but a category with products of its own does not stand for those
-                below it. By default the five categories most likely to complete the photo, or the five
-                largest if the model suggests none.
+                below it. By default the five categories most likely to complete the photo, first those
+                that it does not show, or the five largest if the model suggests none.
             where: a filter, as for `complete`.
             product: the id of a product of the catalogue, as for `complete`.
             weight: λ, 0 or more: how much the products should go with each other. By default 0.1 for each
@@ -507,10 +507,12 @@ class Recommender(Closable):
         """
         names = list(dict.fromkeys([*self._chosen(categories, asked, narrow=True), *locked]))
         view = self._view(asked, names)
+        if categories is None:  # what the photo already shows comes last
+            names = sorted(view.suggested, key=lambda name: view.present.get(name, False))
         given = [*locked, *([asked.product.category] if asked.product else [])]
         excluded: list[str] = []
         free: list[str] = []
-        for category in view.suggested if categories is None else names:
+        for category in names:
             if category in locked:
                 continue
             if categories is None and len(locked) + len(free) >= SLOTS:
@@ -526,8 +528,7 @@ class Recommender(Closable):
                 f"look of {len(chosen)} categories: must be at most {MOST_SLOTS}. Choose some of: "
                 f"{'; '.join([*locked, *free])}."
             )
-        order = view.suggested if categories is None else names
-        return {each: view.suggested[each] for each in order if each in chosen}, excluded, view
+        return {each: view.suggested[each] for each in names if each in chosen}, excluded, view
 
     def _view(self, asked: Question, categories: Sequence[str]) -> PhotoView:
         """Return what the photo shows; nothing is known of a product."""

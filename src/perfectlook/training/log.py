@@ -20,6 +20,7 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.model.export import Network, write_model, write_popularity
 from perfectlook.model.files import ModelRecord, write_model_file
 from perfectlook.model.runtime import Model
+from perfectlook.progress import duration
 from perfectlook.training.data import TrainingData
 from perfectlook.training.finetune import StartingModel
 from perfectlook.training.validation import HeldOut
@@ -46,6 +47,13 @@ class Epoch:
     memory: float | None = None
     closed: float | None = None
     seconds_left: float | None = None
+
+    def __str__(self) -> str:
+        values = (self.loss, self.binary_accuracy, self.temperature)
+        forms = ("loss {:.4f}", "binary accuracy {:.4f}", "τ {:.3f}")
+        known = (form.format(each) for form, each in zip(forms, values, strict=True) if each is not None)
+        left = "" if self.seconds_left is None else f", at most {duration(self.seconds_left)} left"
+        return ", ".join([f"epoch {self.epoch}", *known]) + f" ({self.seconds:.1f} s{left})"
 
 
 def best_of(history: Sequence[Epoch]) -> int:
