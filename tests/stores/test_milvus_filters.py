@@ -192,6 +192,22 @@ def test_random_filters_answer_like_sqlite(
     check()
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        " or ".join(f"brand = b{number}" for number in range(1000)) + " or brand = muji",
+        " and ".join(f"size != {number}" for number in range(1000)),
+        f"price in ({', '.join(f'{number} EUR' for number in range(200))})",
+        f"id not in ({', '.join(f'{number}' for number in range(100, 1200))})",
+    ],
+)
+def test_a_filter_with_many_values_answers_like_sqlite(stores: tuple[Store, Store], where: str) -> None:
+    query = Query(np.zeros(3, np.float32), 20, None, parse_filter(where))
+    (mine,), (theirs,) = (store.search([query]) for store in stores)
+    assert len(mine) == 20
+    assert [p.id for p in theirs.products] == [p.id for p in mine.products]
+
+
 def test_both_stores_count_the_same(stores: tuple[Store, Store]) -> None:
     one, other = stores
     assert other.categories() == one.categories()

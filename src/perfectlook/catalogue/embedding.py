@@ -80,10 +80,9 @@ def embed(
         identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
         if around is not None and around.model != identity:
             place = "catalogue" if isinstance(catalogue, Generation) else catalogue
-            raise CatalogueError(
-                f"{place}: made with model {around.model}, but the model given is {identity}. Use the "
-                "catalogue's model, or leave out --catalogue."
-            )
+            what = f"made with model {around.model}, but the model given is {identity}"
+            remedy = "Use the catalogue's model, or leave out --catalogue."
+            raise CatalogueError(f"{place}: {what}. {remedy}")
         listing = list_products(source, workers=workers, progress=progress)
         embedder = Embedder(model, features, on_ray=ray)
         reasons = embedder.extract(

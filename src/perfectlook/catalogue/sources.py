@@ -73,10 +73,9 @@ def open_source(
     """
     if not isinstance(source, Path | str):
         if options:
-            raise UsageError(
-                f"{source.name}: already open, so {', '.join(options)} cannot apply. Leave out the options, "
-                "or pass the path of the source."
-            )
+            what = f"already open, so {', '.join(options)} cannot apply"
+            remedy = "Leave out the options, or pass the path of the source."
+            raise UsageError(f"{source.name}: {what}. {remedy}")
         return source
     if unknown := options.keys() - FeedOptions.__annotations__.keys():
         known = ", ".join(FeedOptions.__annotations__)
@@ -102,10 +101,9 @@ def open_source(
     files = (each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
     feeds = sorted(each.name for each in files if _names_a_feed(each))
     if feeds:  # syncing the folder would delete all products that have no picture in it
-        raise UsageError(
-            f"{path}: contains {feeds[0]}, which looks like a feed. Name {path / feeds[0]} to sync it, or "
-            "move the file away to sync the folder's pictures."
-        )
+        what = f"contains {feeds[0]}, which looks like a feed. Name {path / feeds[0]} to sync it"
+        remedy = "or move the file away to sync the folder's pictures"
+        raise UsageError(f"{path}: {what}, {remedy}.")
     return FolderSource(path)
 
 
