@@ -391,6 +391,16 @@ WOOCOMMERCE_HEADERS = {
     "German": 'ID,Typ,Artikelnummer,Name,Veröffentlicht,Sichtbarkeit im Katalog,"Datum, an dem Angebotspreis '
     'beginnt","Datum, an dem Angebotspreis endet",Vorrätig?,Lager,Angebotspreis,Regulärer Preis,Kategorien,'
     "Bilder,Übergeordnetes Produkt",
+    "Italian, with COD": "ID,Tipo,COD,Nome,Pubblicato,Visibilità nel catalogo,Data di inizio dell'offerta,"
+    "Data di fine dell'offerta,In stock?,Magazzino,Prezzo in offerta,Prezzo di listino,Categorie,Immagini,"
+    "Genitore",
+    "Portuguese": "ID,Tipo,SKU,Nome,Publicado,Visibilidade no catálogo,Data de preço promocional começa em,"
+    "Data de preço promocional termina em,Em estoque?,Estoque,Preço promocional,Preço,Categorias,Imagens,"
+    "Ascendente",
+    "Polish": "ID,Rodzaj,SKU,Nazwa,Opublikowano,Widoczność w katalogu,Data rozpoczęcia promocji,Data "
+    "zakończenia promocji,Na stanie?,Zapasy,Cena promocyjna,Cena,Kategorie,Obrazki,Nadrzędny",
+    "Swedish": "ID,Typ,Artikelnummer,Namn,Publicerad,Synlighet i katalog,Datum då reapris börjar,Datum då "
+    "reapris slutar,I lager?,Lager,Reapris,Ordinarie pris,Kategorier,Bilder,Överordnad",
 }
 
 

@@ -32,7 +32,8 @@ def platform_of(columns: Collection[str]) -> str:
         return "shopify"
     if {"sku", "attribute_set_code", "product_type"} <= set(columns):
         return "magento"
-    return "woocommerce" if {"name", "regular_price", "images"} <= set(columns) else "google"
+    is_woo = not {"regular_price", "visibility_in_catalog"}.isdisjoint(columns)
+    return "woocommerce" if is_woo and {"name", "images"} <= set(columns) else "google"
 
 
 def products_of(
@@ -209,7 +210,8 @@ def _woocommerce_product(
     values = row.values
     if _is_not_shown(values, "published", "visibility_in_catalog", "hidden", not_shown):
         return
-    offer, problems = _offer(values, variants, "published regular_price sale_price in_stock?", currency)
+    price = "regular_price" if "regular_price" in values else "price"  # its name in Portuguese
+    offer, problems = _offer(values, variants, f"published {price} sale_price in_stock?", currency)
     paths = re.split(r"(?<!\\),\s*", values.get("categories", "") or values.get("category", ""))
     images = _joined([values.get("images", ""), *(each.get("images", "") for each in variants)])
     attributes = [n for n in range(1, 10) if values.get(f"attribute_{n}_name", "").strip()]

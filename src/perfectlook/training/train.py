@@ -130,7 +130,7 @@ def train(
         each if isinstance(each, Dataset) else load_set(each, strict=strict)
         for each in ([sets] if isinstance(sets, Dataset | Path | str) else sets)
     ]
-    baseline = baseline or _baseline_without_pairs(datasets, from_model)
+    baseline = baseline or (None if from_model or any(each.pairs for each in datasets) else mixture.PRIOR)
     start = None
     if baseline:
         if from_model:
@@ -185,10 +185,6 @@ def train(
     if temporary:
         weakref.finalize(model, temporary.cleanup)
     return model
-
-
-def _baseline_without_pairs(datasets: Sequence[Dataset], from_model: Path | str | None) -> str | None:
-    return None if from_model or any(each.pairs for each in datasets) else mixture.PRIOR
 
 
 def _whole(features: SetFeatures, read: Callable[..., SetFeatures]) -> SetFeatures:

@@ -41,7 +41,7 @@ const notAfterNumber = (word) => (RANGE.includes(word) ? "(?<!\\d\\s*)" : ""); /
 /**
  * The changes of filters that a text means: "oak, under 300" is {to: "300", words: ["oak"]}. Amounts are as they
  * were typed. Two numbers, as in "shoes 38-39", are prices only after a word such as "between", with a currency, or
- * alone. `facets`: the known brands and colours. `known`: the catalogue's categories, of which a text can name some:
+ * alone. `facets`: the known brands and colours. `known`: the catalogue's categories. A text can name some:
  * "white rugs, under 50". Words between quotes stay together.
  */
 export function understood(text, facets, known = []) {
