@@ -142,7 +142,7 @@ class Workers(Closable):
             pass
 
     def _take_one(self) -> bool:
-        """Do a piece, if one may run now. Nothing is left to do if its client has left."""
+        """Do a piece, unless all must wait. Nothing is left to do if its client has left."""
         with self._lock:
             is_full = 0 < self._threads - 1 <= self._slowly and time.monotonic() < self._quick + _RECENT
             ready = [each for each in self._waiting if not (is_full and each.caller in self._slow)]

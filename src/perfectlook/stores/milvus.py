@@ -350,7 +350,7 @@ class MilvusStore(Closable, Store):
             return list(client.query(self._of(name), where, **options))
 
     def _rows(self, name: str, ids: Iterable[str]) -> list[int]:
-        """Return the keys of the rows of products. Under the lease, it need not wait for its own writes."""
+        """Return the keys of the rows of products. Under the lease, it does not wait for its own writes."""
         lately = self._lately if self.lease.token else {}
         return [row["row"] for row in self._query(name, terms.one_of("id", ids), ["row"], **lately)]
 
