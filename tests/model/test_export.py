@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -164,6 +165,15 @@ def test_the_error_for_a_wrong_file_names_it(name: str, content: bytes, copied):
     dataclasses.replace(record, identity=found).write(copied)
     with pytest.raises(ModelError, match=name):
         Model.open(copied).embed_scene(styled_set().scenes.batch([0]))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+@pytest.mark.parametrize("name", ["config.json", "scene.onnx", "known.npz"])
+def test_a_pipe_in_a_model_is_refused_unread(name: str, copied):
+    (copied / name).unlink(missing_ok=True)
+    os.mkfifo(copied / name)
+    with pytest.raises(ModelError, match=rf"{name}: not a regular file"):
+        Model.open(copied)
 
 
 def test_an_edited_record_is_refused(copied):

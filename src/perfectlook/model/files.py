@@ -163,6 +163,9 @@ class ModelRecord:
                 f"{folder}: no such model folder. {meant}Make one with `perfectlook train SET "
                 f"--out FOLDER`, or choose an included one: {', '.join(shipped_models())}."
             )
+        for each in map(folder.joinpath, FILES):  # a pipe or a device would never end
+            if each.exists() and not each.is_file():
+                raise ModelError(f"{each}: not a regular file. Copy the whole folder again.")
         if not path.is_file():
             raise ModelError(
                 f"{folder}: not a complete model (it has no {CONFIG}). Check the path, or finish its "

@@ -177,11 +177,8 @@ async def read_question(
         options = kind.model_validate(_gathered(request.query_params.multi_items()))
         photo = ReceivedFile(await request.body(), PHOTO)
     else:
-        raise Refusal(
-            415,
-            "unsupported_type",
-            "Send a form with the file 'photo', image/*, or JSON with 'url' or 'sample'.",
-        )
+        message = "Send a form with the file 'photo', image/*, or JSON with 'url' or 'sample'."
+        raise Refusal(415, "unsupported_type", message)
     name = "product" if isinstance(options, CompleteOptions) else "id"
     given = (photo, options.url, options.sample, getattr(options, name, None))
     if given.count(None) < len(given) - 1:
