@@ -10,7 +10,7 @@ from closed import closed_to
 from dirty import CLEAN, DIRTY
 from drawn import FASHION, drawn_set
 from perfectlook.catalogue.sources import FolderSource, SetSource, Source, open_source
-from perfectlook.errors import DatasetError, FeedError, UsageError
+from perfectlook.errors import DatasetError, FeedError, PerfectLookError, UsageError
 from perfectlook.feeds import Feed
 from perfectlook.types import Product
 from web import serve, web
@@ -201,3 +201,22 @@ def test_a_feed_at_a_url_may_be_packed(tmp_path: Path) -> None:
             opened("/large.csv.gz")
         with pytest.raises(FeedError, match=r"damaged gzip file .* Export the feed again\."):
             opened("/broken.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("shop.xlsx", b"PK\x03\x04rest", "is a zip file or an Excel workbook. Unpack it, or save it as CSV."),
+        ("shop.xls", b"\xd0\xcf\x11\xe0rest", "is a zip file or an Excel workbook."),
+        ("shop.json", b'[{"id": 1}]', "is one JSON list. Write one object on each line"),
+        ("shop.pdf", b"%PDF-1.7", "is a PDF, not a feed. Export it as CSV."),
+        ("shop.bin", b"\x00\x01", "unknown file format. If it is a feed, pass --format."),
+    ],
+)
+def test_files_of_other_formats_are_refused_by_name(
+    name: str, content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PerfectLookError) as caught:
+        open_source(tmp_path / name)
+    assert f"{name}: {said}" in str(caught.value)

@@ -176,7 +176,8 @@ def test_a_sale_that_cannot_count_is_left_out_and_reported(tmp_path: Path) -> No
     ("name", "content"),
     [
         ("a.csv", "id;image_link;category\n1;1.jpg;Sofas\n;;;;\n   \n;;\n"),
-        ("a.csv", 'id,image_link,category\n1,1.jpg,Sofas\n"","",""\n\n'),
+        ("a.csv", 'id,image_link,category\n1,1.jpg,Sofas\n"","",""\n\n;;;;\n'),
+        ("a.csv", ";;;;\nid;image_link;category\n1;1.jpg;Sofas\n,,,,\n"),
         ("a.txt", "id\timage_link\tcategory\n1\t1.jpg\tSofas\n\t\t\n"),
         ("a.jsonl", '{}\n{"id": "1", "image_link": "1.jpg", "category": "Sofas"}\n{"id": " ", "x": null}\n'),
         (

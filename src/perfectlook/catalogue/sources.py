@@ -21,6 +21,7 @@ from perfectlook.feeds.columns import field_names
 from perfectlook.feeds.feed import MEANING
 from perfectlook.feeds.fields import Cleaning, left_out
 from perfectlook.feeds.packed import open_feed
+from perfectlook.feeds.rows import WORDS, start_of
 from perfectlook.fetching import FetchLimits
 from perfectlook.files import set_folder
 from perfectlook.images import SUFFIXES
@@ -92,8 +93,8 @@ def open_source(
     roots = None if options.get("allow_outside", False) else [cache.folder]
     if vectors := VectorFile.open(path, roots):
         return vectors
-    if path.is_file() and path.suffix != ".json":
-        if options.get("format") is None and not _names_a_feed(path):
+    if path.is_file() and (path.suffix != ".json" or start_of(path).startswith(b"[")):
+        if options.get("format") is None and not (_names_a_feed(path) or start_of(path).startswith(_REFUSED)):
             raise UsageError(f"{path}: unknown file format. If it is a feed, pass --format. {_SOURCES}")
         return open_feed(path, cache, options)
     if not path.is_dir() or releases_at(path) or any((path / name).is_file() for name in (PAIRS, CATEGORIES)):
@@ -107,6 +108,8 @@ def open_source(
     return FolderSource(path)
 
 
+_REFUSED = tuple(beginning.encode("latin-1") for beginning in WORDS["no_feeds"])
+"""The beginnings of files that `open_feed` refuses by name, such as Excel workbooks."""
 _SOURCES = "Name a set, a folder of pictures, or a feed (a file, or an http:// or https:// URL)."
 
 
@@ -189,8 +192,7 @@ class FolderSource:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             self.unavailable = None
-            why = error.strerror or error
-            self._report(folder, f"cannot be read ({why}). Check its permissions and the disk.")
+            self._report(folder, f"cannot be read ({error.strerror}). Check its permissions and the disk.")
             return
         for entry in entries:
             if entry.name.startswith((".", "@eaDir", "__MACOSX")):
@@ -242,8 +244,7 @@ def list_products(
     file of vectors contains the records, so no pictures are read.
     """
     if isinstance(source, VectorFile):
-        records = dict(sorted(source.records()))
-        return Listing(records, frozenset(), list(source.problems))
+        return Listing(dict(sorted(source.records())), frozenset(), list(source.problems))
     progress_of = progress or no_progress
     fresh, unchanged, problems = _changed(source, {} if verify or known is None else known)
     pictures = list(dict.fromkeys(product.picture for product in fresh.values()))
@@ -272,8 +273,7 @@ def list_products(
         else:
             items[id_] = Record.of(product, prints[picture], stamps[id_])
     is_whole = source.unavailable is not None
-    problems = [*source.problems, *problems]
-    return Listing(items, frozenset(not_now), problems, is_whole, frozenset(unchanged))
+    return Listing(items, frozenset(not_now), [*source.problems, *problems], is_whole, frozenset(unchanged))
 
 
 _UNSEEN = Fingerprint("", 0, 0, b"")

@@ -131,8 +131,7 @@ class Columns:
         A quantity that is used as availability also stays a field of its own.
         """
         texts = {name: text for name, value in values.items() if (text := value.strip())}
-        further = filter(_FURTHER.fullmatch, texts)
-        for name in [each for each in further if each not in self._named.values()]:
+        for name in [n for n in texts if _FURTHER.fullmatch(n) and n not in self._named.values()]:
             listed = name.rstrip("_0123456789")
             target = listed if listed != "image" else LISTED_IMAGES[0]
             texts[target] = ", ".join(filter(None, (texts.get(target), texts.pop(name))))

@@ -270,7 +270,7 @@ def _swallows(
 LONGEST_CELL = 2**23
 _MAX_LINES, _MAX_GIVEN_BACK = 10_000, 5_000_000
 """Limits of the lines of one row, and of the lines that are read again because a row did not end."""
-_BLANK = " \t\r\n\x1a\ufeff\u00a0"
+_BLANK = " ,;|\t\r\n\x1a\ufeff\u00a0"
 _NAMES_SEPARATOR = re.compile(r'"?sep=(.)"?[\s,;]*', re.IGNORECASE)
 """The first line with which spreadsheets name the separator."""
 _LIKE_AN_ID = re.compile(r"""["']?[^\n<>"']{1,60}["']?""")
