@@ -172,7 +172,7 @@ def test_the_error_of_dinov2_names_its_extra(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(
         MissingExtraError,
         match=r"^Backbone 'dinov2-small' needs the extra 'dinov2'\. "
-        r"Install it with: pip install 'perfectlook\[dinov2\]'$",
+        r"In a clone of perfectlook, run: pip install '\.\[dinov2\]'$",
     ):
         open_backbone("dinov2-small")
     with pytest.raises(BackboneError, match=r"Did you mean 'dinov2-small'\?"):

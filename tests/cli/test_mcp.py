@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return small_store(tmp_path_factory.mktemp("store"))
 
 
+def answered(asked: Coroutine[Any, Any, Any]) -> Any:
+    """Return a result from a loop of its own: the browser of other tests keeps one in this thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asked).result()
+
+
 def call(
     store: Store, tool: str, *, rules: Rules | None = None, slots: SlotTable | None = None, **arguments: Any
 ) -> Any:
@@ -33,7 +41,7 @@ def call(
         text = result.content[0].text
         return text if result.is_error else json.loads(text)
 
-    return asyncio.run(ask())
+    return answered(ask())
 
 
 def test_the_four_tools_are_described(store: Store):
@@ -42,7 +50,7 @@ def test_the_four_tools_are_described(store: Store):
             async with mcp.Client(assistant(recommender)) as client:
                 return (await client.list_tools()).tools
 
-    tools = {each.name: each for each in asyncio.run(ask())}
+    tools = {each.name: each for each in answered(ask())}
     assert set(tools) == {"complete", "similar", "look", "categories"}
     assert all(each.description for each in tools.values())
     assert {"photo", "product", "k", "where"} < set(tools["complete"].input_schema["properties"])

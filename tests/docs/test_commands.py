@@ -119,6 +119,10 @@ UNRUN = {
     "perfectlook data from-feed feed.csv --out again --allow-outside": (
         "needs the feed of the line above it; tests/features/test_from_feed.py reads a feed like it"
     ),
+    (
+        "perfectlook complete room.jpg --model rooms --catalogue shop/catalogue --look --category Sofas "
+        '--category Nightstands --budget "500 EUR"'
+    ): "ends with the error that the page shows; tests/recommender/test_look_slots.py has one like it",
     "perfectlook catalogue switch /srv/look/catalogue": "needs a staged model",
     (
         "perfectlook catalogue sync feed.csv --model /srv/look/models/new "

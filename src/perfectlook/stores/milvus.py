@@ -95,9 +95,9 @@ class MilvusStore(Closable, Store):
         while _head(name := self.active()) not in rows and name != self.active():  # another is switching
             rows = self._connection.read_rows("head", "part")
         head = parsed(rows.get(_head(name), ""), "the head of the manifest", self.location, REBUILD)
-        if not isinstance(count := head.get("parts"), int):
-            problem = "the head of the manifest without its parts"
-            raise CatalogueError(f"{self.location}: damaged ({problem}). {REBUILD}")
+        if head.get("format") != self._connection.FORMAT or not isinstance(count := head.get("parts"), int):
+            problem = "the head of its manifest is damaged, or of another version of perfectlook"
+            raise CatalogueError(f"{self.location}: {problem}. {REBUILD}")
         if not count:
             return None
         keys = (f"part/{head.get('version')}/{number}" for number in range(count))
@@ -114,7 +114,7 @@ class MilvusStore(Closable, Store):
             before, old = self.active(), connection.read_rows("head", "part").keys()
             for number, part in enumerate(parts):
                 connection.write_rows({f"part/{version}/{number}": str(part)})
-            head = {"format": 1, "version": version, "parts": len(parts)}
+            head = {"format": connection.FORMAT, "version": version, "parts": len(parts)}
             connection.write_rows({_head(active): json.dumps(head)})
             change = client.alter_alias if before else client.create_alias
             if active and self._look(active):

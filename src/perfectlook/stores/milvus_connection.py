@@ -102,6 +102,9 @@ class MilvusConnection(Closable):
     without its settings. Messages and reports name the catalogue by it.
     """
 
+    FORMAT = 2
+    """Of the manifest and the collections."""
+
     def __init__(self, address: str, *, create: bool = False) -> None:
         """Connect to the server of an address. With `create`, make an empty catalogue if there is none.
 
@@ -203,7 +206,7 @@ class MilvusConnection(Closable):
         fields = {"key": text | {"is_primary": True}, "text": text, "vector": vector}
         self.make_collection(ROWS, {}, fields, {"vector": {"index_type": "FLAT", "metric_type": "L2"}})
         if not self.read_rows("head"):
-            self.write_rows({"head/": '{"format": 1, "version": "", "parts": 0}'})
+            self.write_rows({"head/": json.dumps({"format": self.FORMAT, "version": "", "parts": 0})})
 
     def read_rows(self, *kinds: str) -> dict[str, str]:
         """Return the texts of the catalogue's rows of some kinds, by their keys without its name.

@@ -62,13 +62,6 @@ def best_of(history: Sequence[Epoch]) -> int:
     return -max(known)[1] if known else history[-1].epoch
 
 
-def is_over(history: Sequence[Epoch], epochs: int, patience: int | None) -> bool:
-    """Whether training ends: all epochs are done, or the accuracy has not risen for `patience` epochs."""
-    if len(history) > epochs:
-        return True
-    return patience is not None and history[-1].epoch - best_of(history) >= patience
-
-
 History = Mapping[str, Sequence[Epoch]]
 """Epochs by stage ("fit", "fold 0", ...)."""
 

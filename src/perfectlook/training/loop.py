@@ -20,7 +20,7 @@ from perfectlook.model.export import Network
 from perfectlook.model.networks import Compatibility, triplet_hinge
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import NegativeSampler, TrainingData, batches
-from perfectlook.training.log import Epoch, best_of, is_over
+from perfectlook.training.log import Epoch, best_of
 from perfectlook.training.ridge import ClosedForm, start_network
 from perfectlook.training.validation import EmbeddedSet, Round, placeable, worth
 from perfectlook.types import BoolArray, IntArray
@@ -125,9 +125,10 @@ class Fit(ABC):
         """
         if not self.history:
             yield self._note(0, None, time.perf_counter())
-        while not is_over(self.history, epochs, patience):
+        while (number := len(self.history)) <= epochs:
+            if patience is not None and number - 1 - self.best_epoch >= patience:
+                break
             started = time.perf_counter()
-            number = len(self.history)
             torch.set_rng_state(self._random)
             loss = self._train_epoch(number)
             self._random = torch.get_rng_state()
