@@ -29,6 +29,11 @@ class Box(NamedTuple):
     right: float
     bottom: float
 
+    def inside(self) -> "Box | None":
+        """Return the part in the picture; None if there is none."""
+        part = Box(*(min(max(edge, 0.0), 1.0) for edge in self))
+        return part if part.left < part.right and part.top < part.bottom else None
+
 
 class Rectangle(NamedTuple):
     """A part of a picture, in whole pixels of the upright picture. Right and bottom are exclusive."""

@@ -422,9 +422,8 @@ class _RowReader:
 
     def _clipped(self, box: Box, scene: str, product: str) -> Box:
         """Return the part of the box inside the picture."""
-        clipped = Box(*(min(max(edge, 0.0), 1.0) for edge in box))
         of = f"the box {list(box)} of product {product}"
-        if clipped.left >= clipped.right or clipped.top >= clipped.bottom:
+        if (clipped := box.inside()) is None:
             reason = f"{of} is outside the picture. Divide pixels by the width and height of the picture."
             raise UnusableError(ProblemKind.BOX_OUTSIDE, scene, reason)
         if clipped != box:

@@ -247,9 +247,8 @@ def _box(row: dict[str, str], size: tuple[int, int]) -> tuple[Box | None, str]:
     if not all(map(math.isfinite, box)) or box.left >= box.right or box.top >= box.bottom:
         reason = f"its box ({given}) is empty or reversed. Check the order: left, top, right, bottom."
         raise UnusableError(ProblemKind.UNUSABLE_BOX, row["product"], reason)
-    inside = Box(*(min(max(edge, 0.0), 1.0) for edge in box))
     outside = f"outside the scene of {size[0]}×{size[1]} pixels"
-    if inside.left >= inside.right or inside.top >= inside.bottom:
+    if (inside := box.inside()) is None:
         reason = f"its box ({given}) is {outside}. Correct its numbers."
         raise UnusableError(ProblemKind.BOX_OUTSIDE, row["product"], reason)
     if inside == box:

@@ -2,6 +2,7 @@
 
 import { arrange, h, pace, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
+import { noProducts } from "./rows.js";
 import { arrangeSlots, slotOf, tray } from "./slot.js";
 import { isEmpty, listen } from "./state.js";
 import { toast } from "./spoken.js";
@@ -171,7 +172,7 @@ const nothing = (act) =>
     "div",
     { class: "state" },
     ...(isEmpty()
-      ? [h("h2", {}, texts.rows.emptyShop), h("p", {}, texts.rows.emptyText)]
+      ? noProducts()
       : [
           h("h2", {}, texts.look.none),
           h("p", {}, texts.rows.widen),

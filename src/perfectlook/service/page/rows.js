@@ -159,8 +159,11 @@ const far = (act) =>
 const none = (sections) =>
   h("p", { class: "barren" }, texts.rows.none(sections.map(({ category }) => short(category))));
 
+/** What an empty catalogue says. */
+export const noProducts = () => [h("h2", {}, texts.rows.emptyShop), h("p", {}, texts.rows.emptyText)];
+
 function empty(sections, act) {
-  if (isEmpty()) return h("div", { class: "state" }, h("h2", {}, texts.rows.emptyShop), h("p", {}, texts.rows.emptyText));
+  if (isEmpty()) return h("div", { class: "state" }, ...noProducts());
   const [title, text, label, action] = sections.length
     ? [texts.rows.nothing, texts.rows.widen, texts.tools.clear, act.clearFilters]
     : [texts.rows.noCategories, texts.rows.addOne, texts.rows.suggest, act.suggestAgain];
